@@ -1,0 +1,29 @@
+//! The client's actors, a file each: they drive the machines of `protocol` and the codecs of `media`, and own
+//! sockets, timers and threads.
+//!
+//! ```text
+//! client (one_for_one)
+//! ├ ui_bridge · signaling_connection
+//! └ call#N (temporary)
+//!    ├ ice       one_for_one   ice_agent
+//!    ├ secure    rest_for_one  dtls_session → sctp_association → file_transfer
+//!    ├ rtp       one_for_one   rtp_sender, rtp_receiver (audio and video each), rtcp_reporter
+//!    └ media     one_for_one   capture, encoder, decoder, playout (audio and video each), stats
+//! ```
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub mod slot;
+pub mod stats;
+pub mod ui_bridge;
+
+/// One UDP payload that arrived.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// The payload.
+    pub data: Bytes,
+    /// When the socket delivered it.
+    pub received_at: Instant,
+}

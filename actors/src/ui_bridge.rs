@@ -1,0 +1,392 @@
+//! What a front end (the window, the headless client, a test) and the actors say to each other.
+//!
+//! Commands go in, events come out in order; pictures wait in [`VideoSlot`]s and figures in a watch.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roomrtc_protocol::VideoCodec;
+use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, GoodbyeReason, UserPresence};
+use serde::Serialize;
+
+#[cfg(doc)]
+use crate::slot::VideoSlot;
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VideoChoice {
+    /// A camera: this one, or the system's first.
+    Camera(Option<String>),
+    /// The test picture with its barcode.
+    Test,
+    /// A media file, over and over.
+    File(PathBuf),
+    /// None.
+    None,
+}
+
+/// Where sound comes from. With [`AudioChoice::Microphone`] received sound is played on the speakers; otherwise
+/// it is decoded and measured, and played only where `play` says so in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AudioChoice {
+    /// A microphone: this one, or the system's default.
+    Microphone(Option<String>),
+    /// The test tone.
+    Test,
+    /// A media file, over and over.
+    File(PathBuf),
+    /// None.
+    None,
+}
+
+/// What a client sends in its calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaChoice {
+    /// Pictures.
+    pub video: VideoChoice,
+    /// Sound.
+    pub audio: AudioChoice,
+    /// Offered first, or alone accepted.
+    pub codec: Option<VideoCodec>,
+}
+
+/// Names one file transfer of this client run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct TransferId(pub u64);
+
+/// What a user can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Connect to a server: `HOST`, `HOST:PORT` or `wss://HOST:PORT`. Ends an earlier connection.
+    Connect {
+        /// The address.
+        server: String,
+    },
+    /// Trust the certificate of [`Event::UnknownServer`] from now on and go on connecting.
+    TrustServer {
+        /// As shown to the user: `sha256:…`.
+        fingerprint: String,
+    },
+    /// Close the connection and forget the session.
+    Disconnect,
+    /// Make an account.
+    Register {
+        /// Its name.
+        user: String,
+        /// Its password; never leaves this process.
+        password: Password,
+    },
+    /// Open a session.
+    LogIn {
+        /// Whose.
+        user: String,
+        /// The password; never leaves this process.
+        password: Password,
+        /// End another session of the same user.
+        take_over: bool,
+    },
+    /// Close the session.
+    LogOut,
+    /// Call somebody.
+    Call {
+        /// Whom.
+        user: String,
+    },
+    /// Take back a call that still rings.
+    CancelCall,
+    /// Take the incoming call.
+    Accept,
+    /// Refuse the incoming call.
+    Decline,
+    /// End the call.
+    HangUp,
+    /// Microphone on (true) or muted.
+    SetMicrophone(bool),
+    /// Camera on (true) or off.
+    SetCamera(bool),
+    /// Show the camera's picture in the local slot outside of a call.
+    SetPreview(bool),
+    /// Use other devices from now on.
+    ChooseMedia(MediaChoice),
+    /// Offer a file to the peer.
+    SendFile(PathBuf),
+    /// Take an offered file into a folder.
+    AcceptFile {
+        /// Which.
+        transfer: TransferId,
+        /// Where to.
+        directory: PathBuf,
+    },
+    /// Refuse an offered file.
+    DeclineFile(TransferId),
+    /// Stop a running transfer.
+    CancelFile(TransferId),
+    /// End everything.
+    Quit,
+}
+
+/// A password on its way to OPAQUE; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// What a front end hears, in order.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The connection to the server.
+    Connection(ConnectionState),
+    /// The server's certificate is self-signed and not known yet: compare, then [`Command::TrustServer`].
+    UnknownServer {
+        /// `sha256:…`.
+        fingerprint: String,
+    },
+    /// The server's certificate is not the one trusted before; the connection was refused.
+    ServerChanged {
+        /// Trusted before.
+        expected: String,
+        /// Shown now.
+        actual: String,
+    },
+    /// The account exists.
+    Registered {
+        /// Its name.
+        user: String,
+    },
+    /// The session is open.
+    LoggedIn {
+        /// Whose.
+        user: String,
+        /// Whether a lost session was resumed.
+        resumed: bool,
+    },
+    /// The session is over.
+    LoggedOut {
+        /// Why.
+        reason: GoodbyeReason,
+    },
+    /// Everybody but oneself, after login and after every change.
+    Users(Vec<UserPresence>),
+    /// The server refused something.
+    Refused {
+        /// What.
+        code: ErrorCode,
+        /// When to try again, if said.
+        retry_after: Option<Duration>,
+    },
+    /// The call.
+    Call(CallEvent),
+    /// A file.
+    File(FileEvent),
+    /// Something the user should know, such as a missing camera.
+    Notice(Notice),
+    /// A component died and was restarted.
+    Restarted {
+        /// Its name.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The connection to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// None, and none wanted.
+    Disconnected,
+    /// The first attempt is under way.
+    Connecting,
+    /// Ready to log in.
+    Connected,
+    /// The first attempt failed, with a cause for a log.
+    Failed(String),
+    /// Lost; trying again.
+    Reconnecting {
+        /// Which attempt comes next, from 1.
+        attempt: u32,
+        /// When.
+        after: Duration,
+    },
+}
+
+/// The life of a call.
+#[derive(Clone, Debug)]
+pub enum CallEvent {
+    /// We call somebody; the server has not answered yet.
+    Outgoing {
+        /// Whom.
+        user: String,
+    },
+    /// It rings over there.
+    Ringing {
+        /// At whom.
+        user: String,
+    },
+    /// Somebody calls.
+    Incoming {
+        /// Who.
+        user: String,
+    },
+    /// Accepted; the peers are finding each other.
+    Connecting {
+        /// The other party.
+        user: String,
+    },
+    /// The first remote picture (or, without video, sound) was decoded.
+    Connected {
+        /// The other party.
+        user: String,
+        /// How long it took.
+        setup: SetupTimes,
+    },
+    /// Media stopped arriving; the client is working on it.
+    Reconnecting,
+    /// Media flows again.
+    Resumed,
+    /// The peer muted or unmuted, switched the camera off or on.
+    PeerMedia {
+        /// Whether sound is sent.
+        microphone: bool,
+        /// Whether pictures are sent.
+        camera: bool,
+    },
+    /// Over.
+    Ended {
+        /// With whom.
+        user: String,
+        /// Why.
+        reason: CallEnd,
+    },
+}
+
+/// Why a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// As the server or the peer said.
+    Signaled(EndReason),
+    /// The call could not be placed.
+    Refused(ErrorCode),
+    /// No path between the peers was found or kept.
+    NoPath,
+    /// The peer's certificate is not the one it announced: no media was accepted.
+    WrongFingerprint,
+    /// The secure connection could not be made.
+    HandshakeFailed,
+    /// The two clients have nothing in common to send.
+    NothingInCommon,
+    /// A component kept failing.
+    Broken {
+        /// Which.
+        actor: String,
+        /// How it died last.
+        reason: String,
+    },
+}
+
+/// From accept to the first decoded remote frame, by phase, in ms; each phase ends where the next begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct SetupTimes {
+    /// Accept to both descriptions known.
+    pub signaling: f64,
+    /// To a selected candidate pair.
+    pub ice: f64,
+    /// To the end of the DTLS handshake.
+    pub dtls: f64,
+    /// To the first media packet.
+    pub first_packet: f64,
+    /// To the first decoded frame.
+    pub first_frame: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// The life of a file transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileEvent {
+    /// We offered a file.
+    Offered {
+        /// Which.
+        transfer: TransferId,
+        /// Its name.
+        name: String,
+        /// Bytes.
+        size: u64,
+    },
+    /// The peer offers a file.
+    Incoming {
+        /// Which.
+        transfer: TransferId,
+        /// Its name, made safe.
+        name: String,
+        /// Bytes.
+        size: u64,
+        /// Media type (RFC 6838), may be empty.
+        media_type: String,
+    },
+    /// Bytes moved, a few times a second.
+    Progress {
+        /// Which.
+        transfer: TransferId,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        size: u64,
+    },
+    /// Whole and verified.
+    Completed {
+        /// Which.
+        transfer: TransferId,
+        /// Where it lies.
+        path: PathBuf,
+        /// Bytes.
+        size: u64,
+        /// BLAKE3, hex.
+        hash: String,
+        /// How long the bytes took.
+        took: Duration,
+    },
+    /// It will not arrive.
+    Failed {
+        /// Which.
+        transfer: TransferId,
+        /// Why.
+        reason: FileEnd,
+    },
+}
+
+/// Why a file did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileEnd {
+    /// The receiver declined.
+    Declined,
+    /// This side cancelled.
+    Cancelled,
+    /// The other side cancelled.
+    CancelledByPeer,
+    /// The hash is wrong.
+    Corrupt,
+    /// The call ended first.
+    CallEnded,
+    /// The disk refused, with the system's words.
+    Disk(String),
+    /// The peer broke the protocol.
+    Protocol(String),
+}
+
+/// Something the user should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// There is no camera; the test picture is sent instead.
+    NoCamera,
+    /// There is no microphone; silence is sent instead.
+    NoMicrophone,
+    /// There is no speaker; sound is not played.
+    NoSpeaker,
+    /// A device stopped, with the system's words.
+    DeviceLost(String),
+}

@@ -1,0 +1,3 @@
+//! Devices, codecs and the test picture, behind small traits.
+
+pub mod frame;

@@ -1,0 +1,27 @@
+//! What RoomRTC says on the wire, as pure machines: time and bytes in, bytes and events out.
+//!
+//! Nothing here knows a clock, a socket, a thread or a runtime; the actors drive these machines.
+
+use serde::{Deserialize, Serialize};
+
+pub mod signaling;
+
+/// The two media of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaKind {
+    /// Sound.
+    Audio,
+    /// Pictures.
+    Video,
+}
+
+/// The video codecs of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoCodec {
+    /// H.264 constrained baseline, packetization-mode 1 (RFC 6184).
+    H264,
+    /// VP8 (RFC 7741).
+    Vp8,
+}
