@@ -15,6 +15,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+pub mod call_port;
+pub mod client;
 pub mod slot;
 pub mod stats;
 pub mod ui_bridge;

@@ -1,6 +1,7 @@
 //! What a front end (the window, the headless client, a test) and the actors say to each other.
 //!
-//! Commands go in, events come out in order; pictures wait in [`VideoSlot`]s and figures in a watch.
+//! Commands go in, events come out in order; pictures wait in [`VideoSlot`]s and figures in a watch. This file is
+//! the vocabulary; [`bridge`] is the actor that passes events on, [`outbox`] what it does when nobody listens.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,11 @@ use serde::Serialize;
 
 #[cfg(doc)]
 use crate::slot::VideoSlot;
+
+pub mod bridge;
+pub mod outbox;
+
+pub use bridge::{TellUi, UiBridge};
 
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
