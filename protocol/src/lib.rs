@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod demux;
+pub mod sdp;
 pub mod signaling;
 
 /// The two media of a call.
