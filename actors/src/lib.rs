@@ -17,6 +17,8 @@ use bytes::Bytes;
 
 pub mod call_port;
 pub mod client;
+pub mod call_events;
+pub mod counters;
 pub mod slot;
 pub mod stats;
 pub mod ui_bridge;

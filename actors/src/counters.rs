@@ -1,0 +1,283 @@
+//! What the components of a call count. The counters outlive the components: a restart loses no figure.
+//!
+//! Written by the actors with plain atomics, read once a second by [`stats`](crate::stats).
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::stats::{Quantiles, RtcpStats};
+
+/// Everything counted in one call; shared as `Arc<Counters>`.
+#[derive(Default)]
+pub struct Counters {
+    /// Pictures.
+    pub video: VideoCounters,
+    /// Sound.
+    pub audio: AudioCounters,
+    /// RTP and its feedback, video.
+    pub video_rtp: RtpCounters,
+    /// RTP and its feedback, audio.
+    pub audio_rtp: RtpCounters,
+    /// The path between the peers.
+    pub transport: TransportCounters,
+}
+
+/// Pictures, from the camera to the screen.
+#[derive(Default)]
+pub struct VideoCounters {
+    /// `h264` or `vp8`.
+    pub codec: Text,
+    /// Size of the last decoded picture.
+    pub width: Count,
+    /// Size of the last decoded picture.
+    pub height: Count,
+    /// Pictures from the camera.
+    pub captured: Count,
+    /// Pictures encoded.
+    pub encoded: Count,
+    /// Whole pictures received.
+    pub received: Count,
+    /// Pictures decoded.
+    pub decoded: Count,
+    /// Pictures that reached the screen's slot.
+    pub shown: Count,
+    /// Pictures given up before the screen, for a newer one was there.
+    pub skipped: Count,
+    /// Freezes (see [`VideoStats::freezes`](crate::stats::VideoStats::freezes)).
+    pub freezes: Count,
+    /// Time in freezes, ms.
+    pub freeze_ms: Count,
+    /// Camera to screen, ms, from the barcode.
+    pub glass_to_glass_ms: Samples,
+    /// Barcoded pictures shown out of order or with a broken check.
+    pub barcode_errors: Count,
+}
+
+/// Sound, from the microphone to the speaker.
+#[derive(Default)]
+pub struct AudioCounters {
+    /// Level of the captured sound, dBFS.
+    pub input_level_dbfs: Gauge,
+    /// Level of the played sound, dBFS.
+    pub level_dbfs: Gauge,
+    /// Packets decoded.
+    pub decoded: Count,
+    /// Sound made up for lost packets, ms.
+    pub concealed_ms: Count,
+    /// Present delay of the jitter buffer, ms.
+    pub jitter_buffer_ms: Gauge,
+    /// Sound relative to picture, ms, measured.
+    pub lip_sync_ms: Gauge,
+    /// Frequency of the loudest tone in the played sound, Hz; 0 without one.
+    pub tone_hz: Gauge,
+}
+
+/// One medium's RTP streams.
+#[derive(Default)]
+pub struct RtpCounters {
+    /// Packets sent.
+    pub packets_sent: Count,
+    /// RTP bytes sent.
+    pub bytes_sent: Count,
+    /// Packets received.
+    pub packets_received: Count,
+    /// RTP bytes received.
+    pub bytes_received: Count,
+    /// Lost on the way here (RFC 3550 §6.4.1).
+    pub lost: Signed,
+    /// Too late to be used.
+    pub late: Count,
+    /// Packets that failed authentication, replay protection or parsing.
+    pub refused: Count,
+    /// Interarrival jitter, ms.
+    pub jitter_ms: Gauge,
+    /// Packets asked for again.
+    pub nack: Count,
+    /// Packets sent again.
+    pub resent: Count,
+    /// Key frames asked for.
+    pub pli: Count,
+    /// Key frames the peer asked for.
+    pub pli_received: Count,
+}
+
+/// The path between the peers.
+#[derive(Default)]
+pub struct TransportCounters {
+    /// Round trip, ms; 0 before it is known.
+    pub rtt_ms: Gauge,
+    /// Our address of the selected pair.
+    pub local: Text,
+    /// The peer's address of the selected pair.
+    pub remote: Text,
+    /// Candidate types of the selected pair.
+    pub pair: Text,
+    /// DTLS version and cipher suite.
+    pub dtls: Text,
+    /// SRTP protection profile.
+    pub srtp: Text,
+    /// What congestion control allows, kbit/s.
+    pub available_kbps: Gauge,
+    /// Datagrams sent.
+    pub datagrams_sent: Count,
+    /// Datagrams received.
+    pub datagrams_received: Count,
+    /// Datagrams that were nothing we know, or came before they could be used.
+    pub datagrams_dropped: Count,
+    /// Handshake records the guard refused.
+    pub dtls_refused: Count,
+    /// Reports from the peer about what we send.
+    pub reports_received: Mutex<RtcpStats>,
+    /// Our reports about what we receive.
+    pub reports_sent: Mutex<RtcpStats>,
+}
+
+/// A number that only grows.
+#[derive(Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds one.
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// Replaces the number (for sizes and totals kept elsewhere).
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// The present number.
+    pub fn now(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A whole number that may shrink.
+#[derive(Default)]
+pub struct Signed(AtomicI64);
+
+impl Signed {
+    /// Replaces the number.
+    pub fn set(&self, n: i64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// The present number.
+    pub fn now(&self) -> i64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A measured value; 0 until set.
+#[derive(Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Replaces the value.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Relaxed);
+    }
+
+    /// The present value.
+    pub fn now(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+
+    /// The present value, if it was ever set.
+    pub fn known(&self) -> Option<f64> {
+        let bits = self.0.load(Relaxed);
+        (bits != 0).then(|| f64::from_bits(bits))
+    }
+}
+
+/// A short text; empty until set.
+#[derive(Default)]
+pub struct Text(Mutex<String>);
+
+impl Text {
+    /// Replaces the text.
+    pub fn set(&self, text: impl Into<String>) {
+        *lock(&self.0) = text.into();
+    }
+
+    /// The present text.
+    pub fn now(&self) -> String {
+        lock(&self.0).clone()
+    }
+}
+
+/// More samples than one second brings at 120 pictures a second; further ones replace the oldest.
+const SAMPLES: usize = 240;
+
+/// Samples since they were last taken.
+#[derive(Default)]
+pub struct Samples(Mutex<Vec<f64>>);
+
+impl Samples {
+    /// Adds a sample.
+    pub fn add(&self, value: f64) {
+        let mut samples = lock(&self.0);
+        if samples.len() == SAMPLES {
+            samples.remove(0);
+        }
+        samples.push(value);
+    }
+
+    /// Takes the samples out and tells their quantiles; `None` without any.
+    pub fn take(&self) -> Option<Quantiles> {
+        let mut samples = std::mem::take(&mut *lock(&self.0));
+        samples.sort_by(f64::total_cmp);
+        let at = |q: f64| {
+            samples
+                .get(((samples.len() - 1) as f64 * q).round() as usize)
+                .copied()
+        };
+        if samples.is_empty() {
+            None
+        } else {
+            Some(Quantiles {
+                p50: at(0.5)?,
+                p95: at(0.95)?,
+            })
+        }
+    }
+}
+
+/// Counters stay usable after a panic elsewhere: each holds whole values only.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_of_a_second_are_taken_once() {
+        let samples = Samples::default();
+        assert_eq!(samples.take(), None);
+        (1..=100).for_each(|n| samples.add(f64::from(n)));
+        let taken = samples.take().expect("there are samples");
+        assert!(
+            (50.0..=51.0).contains(&taken.p50) && (95.0..=96.0).contains(&taken.p95),
+            "{taken:?}"
+        );
+        assert_eq!(samples.take(), None, "taken means gone");
+    }
+
+    #[test]
+    fn samples_are_bounded() {
+        let samples = Samples::default();
+        (0..10 * SAMPLES).for_each(|n| samples.add(n as f64));
+        assert!(
+            samples.take().expect("samples").p50 > (9 * SAMPLES) as f64,
+            "the oldest made room"
+        );
+    }
+}
