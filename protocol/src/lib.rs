@@ -4,9 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod congestion;
 pub mod demux;
+pub mod rtp;
 pub mod sdp;
 pub mod signaling;
+pub mod time;
 
 /// The two media of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
