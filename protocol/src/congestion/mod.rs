@@ -1,0 +1,3 @@
+//! How fast to send: [`pacer`] spreads the bursts a picture makes.
+
+pub mod pacer;

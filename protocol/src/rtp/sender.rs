@@ -1,0 +1,499 @@
+//! The sending side of one medium: frames in, numbered and paced packets out, and again on request.
+//!
+//! A machine: [`RtpSender::send_frame`] and [`RtpSender::resend`] feed it, [`RtpSender::poll_output`] drains it,
+//! [`RtpSender::next_timeout`] says when to drain again. What the next life of its actor needs is its [`Resume`];
+//! it must be stored after feeding and before draining, so that no sequence number is ever used twice (RFC 3711
+//! §9.1 forbids it).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Error;
+use super::packet::Header;
+use super::payload::{Fragment, Packetizer, PayloadFormat, opus};
+use super::resend_cache::{ResendCache, ResendLimits};
+use crate::congestion::pacer::{Pacer, Pacing};
+use crate::time::MediaClock;
+
+/// The SRTP tag of AEAD_AES_128_GCM (RFC 7714 §12.1), the longest of those that are negotiated.
+const SRTP_TAG: usize = 16;
+/// The original sequence number before an RTX payload (RFC 4588 §4).
+const RTX_HEADER: usize = 2;
+/// A first sequence number below this keeps a receiver's rollover guess right when the first packets are lost
+/// around a wrap (RFC 3711 §3.3.1).
+const FIRST_SEQUENCE_LIMIT: u16 = 1 << 15;
+/// Sound whose capture time is off its sample count by more than this follows the capture time: samples were lost.
+const SOUND_TOLERANCE: Duration = Duration::from_millis(60);
+
+/// What was negotiated for a medium, and how it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderSettings {
+    /// How frames fill packets.
+    pub format: PayloadFormat,
+    /// The payload type it was given.
+    pub payload_type: u8,
+    /// Our stream.
+    pub ssrc: u32,
+    /// The stream of retransmissions, where negotiated; without it a packet is repeated as it was.
+    pub rtx: Option<Rtx>,
+    /// Bytes a datagram may have.
+    pub max_datagram: usize,
+    /// What is kept for retransmission.
+    pub resend: ResendLimits,
+    /// How bursts are spread.
+    pub pacing: Pacing,
+}
+
+/// A stream of retransmissions (RFC 4588).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rtx {
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Its SSRC.
+    pub ssrc: u32,
+}
+
+/// Where a sender goes on after a restart.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume {
+    /// The next packet's number.
+    pub next_sequence: u16,
+    /// The next retransmission's number.
+    pub next_rtx_sequence: u16,
+    /// The PictureID of the next VP8 frame.
+    pub picture_id: u16,
+    /// Ties capture times to timestamps.
+    pub clock: MediaClock,
+    /// The last frame's timestamp, and for sound the one that would follow.
+    pub last_timestamp: Option<u32>,
+    /// How far the sample count has drifted from the clock, in ticks: sound follows its samples.
+    pub drift: f64,
+    /// Packets sent so far.
+    pub packets: u64,
+    /// Bytes of payload sent so far.
+    pub octets: u64,
+}
+
+impl Resume {
+    /// A fresh start from random numbers.
+    pub fn fresh(format: PayloadFormat, now: Instant) -> Result<Self, getrandom::Error> {
+        let mut random = [0; 10];
+        getrandom::fill(&mut random)?;
+        Ok(Self::from_random(format, now, random))
+    }
+
+    /// A fresh start from given random bytes.
+    pub fn from_random(format: PayloadFormat, now: Instant, random: [u8; 10]) -> Self {
+        let [s0, s1, r0, r1, p0, p1, t0, t1, t2, t3] = random;
+        Resume {
+            next_sequence: u16::from_be_bytes([s0, s1]) % FIRST_SEQUENCE_LIMIT,
+            next_rtx_sequence: u16::from_be_bytes([r0, r1]) % FIRST_SEQUENCE_LIMIT,
+            picture_id: u16::from_be_bytes([p0, p1]) % FIRST_SEQUENCE_LIMIT,
+            clock: MediaClock {
+                rate: format.clock_rate(),
+                base: now,
+                base_timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            },
+            last_timestamp: None,
+            drift: 0.0,
+            packets: 0,
+            octets: 0,
+        }
+    }
+}
+
+/// A packet to protect and send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingPacket {
+    /// Its header.
+    pub header: Header,
+    /// In a retransmission, the number of the packet it repeats.
+    pub original_sequence: Option<u16>,
+    payload: Fragment,
+}
+
+impl OutgoingPacket {
+    /// Appends the packet as it goes into SRTP.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.header.write(out);
+        if let Some(original) = self.original_sequence {
+            out.extend_from_slice(&original.to_be_bytes());
+        }
+        self.payload.write(out);
+    }
+}
+
+/// What a sender wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Protect and send a packet. Without RTX, keep the protected bytes for a later [`Output::Repeat`]: protecting
+    /// twice under one number is forbidden.
+    Send(OutgoingPacket),
+    /// Send the protected bytes of this packet once more, as they were.
+    Repeat(u16),
+}
+
+/// What a sender report says of a stream (RFC 3550 §6.4.1), except the time of the report.
+#[derive(Clone, Copy, Debug)]
+pub struct SentFigures {
+    /// The stream.
+    pub ssrc: u32,
+    /// Packets so far; wraps.
+    pub packets: u32,
+    /// Bytes of payload so far; wraps.
+    pub octets: u32,
+    /// Capture times to timestamps, drift included.
+    pub clock: MediaClock,
+}
+
+/// The sending side of one medium.
+#[derive(Debug)]
+pub struct RtpSender {
+    settings: SenderSettings,
+    packetizer: Packetizer,
+    resume: Resume,
+    pacer: Pacer,
+    cache: ResendCache<Option<OutgoingPacket>>,
+    waiting: VecDeque<OutgoingPacket>,
+    urgent: VecDeque<Output>,
+    fragments: Vec<Fragment>,
+}
+
+impl RtpSender {
+    /// A sender that goes on where `resume` says.
+    pub fn new(settings: SenderSettings, resume: Resume) -> Self {
+        RtpSender {
+            settings,
+            packetizer: Packetizer::new(settings.format, resume.picture_id),
+            resume,
+            pacer: Pacer::new(settings.pacing),
+            cache: ResendCache::new(settings.resend),
+            waiting: VecDeque::new(),
+            urgent: VecDeque::new(),
+            fragments: Vec::new(),
+        }
+    }
+
+    /// Cuts a frame into packets, which [`Self::poll_output`] then gives.
+    ///
+    /// # Errors
+    /// When the frame is empty, or sound does not fit a packet; nothing is sent then.
+    pub fn send_frame(&mut self, now: Instant, frame: &Bytes, captured_at: Instant) -> Result<(), Error> {
+        let max = self
+            .settings
+            .max_datagram
+            .saturating_sub(Header::LEN + RTX_HEADER + SRTP_TAG);
+        self.fragments.clear();
+        self.packetizer.packetize(frame, max, &mut self.fragments)?;
+        if let Packetizer::Vp8 { picture_id } = self.packetizer {
+            self.resume.picture_id = picture_id;
+        }
+        let timestamp = self.timestamp(frame, captured_at);
+        let video = self.settings.format != PayloadFormat::Opus;
+        let last = self.fragments.len() - 1;
+        for (n, payload) in std::mem::take(&mut self.fragments).into_iter().enumerate() {
+            let packet = OutgoingPacket {
+                header: Header {
+                    marker: video && n == last,
+                    payload_type: self.settings.payload_type,
+                    sequence_number: self.resume.next_sequence,
+                    timestamp,
+                    ssrc: self.settings.ssrc,
+                },
+                original_sequence: None,
+                payload,
+            };
+            self.resume.next_sequence = self.resume.next_sequence.wrapping_add(1);
+            self.count(&packet);
+            self.waiting.push_back(packet);
+        }
+        self.pacer.grown(now, self.waiting.len());
+        Ok(())
+    }
+
+    /// Sends again what a receiver asks for (RFC 4585 §6.2.1), at once: it is late already.
+    pub fn resend(&mut self, now: Instant, sequences: &[u16], round_trip: Duration) -> usize {
+        let before = self.urgent.len();
+        for &sequence in sequences {
+            let Some(packet) = self.cache.take_again(now, sequence, round_trip) else {
+                continue;
+            };
+            let output = match (packet, self.settings.rtx) {
+                (Some(packet), Some(rtx)) => {
+                    let packet = retransmission(packet, rtx, self.resume.next_rtx_sequence);
+                    self.resume.next_rtx_sequence = self.resume.next_rtx_sequence.wrapping_add(1);
+                    Output::Send(packet)
+                }
+                _ => Output::Repeat(sequence),
+            };
+            self.urgent.push_back(output);
+        }
+        self.urgent.len() - before
+    }
+
+    /// The next thing to do now; retransmissions first.
+    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+        if let Some(output) = self.urgent.pop_front() {
+            return Some(output);
+        }
+        if self.waiting.is_empty() || !self.pacer.take(now) {
+            return None;
+        }
+        let packet = self.waiting.pop_front()?;
+        if self.settings.format != PayloadFormat::Opus {
+            let kept = self.settings.rtx.is_some().then(|| packet.clone());
+            self.cache.insert(now, packet.header.sequence_number, kept);
+        }
+        Some(Output::Send(packet))
+    }
+
+    /// When to call [`Self::poll_output`] again.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.waiting.is_empty() {
+            true => None,
+            false => self.pacer.next_timeout(),
+        }
+    }
+
+    /// What a next life must know.
+    pub fn resume(&self) -> Resume {
+        self.resume
+    }
+
+    /// What the next sender report says.
+    pub fn figures(&self) -> SentFigures {
+        let MediaClock {
+            rate,
+            base,
+            base_timestamp,
+        } = self.resume.clock;
+        SentFigures {
+            ssrc: self.settings.ssrc,
+            packets: self.resume.packets as u32,
+            octets: self.resume.octets as u32,
+            clock: MediaClock {
+                rate,
+                base,
+                base_timestamp: base_timestamp.wrapping_add_signed(self.resume.drift as i32),
+            },
+        }
+    }
+
+    fn count(&mut self, packet: &OutgoingPacket) {
+        self.resume.packets += 1;
+        self.resume.octets += packet.payload.len() as u64;
+    }
+
+    fn timestamp(&mut self, frame: &Bytes, captured_at: Instant) -> u32 {
+        match self.settings.format {
+            PayloadFormat::H264 | PayloadFormat::Vp8 => self.picture_timestamp(captured_at),
+            PayloadFormat::Opus => self.sound_timestamp(frame, captured_at),
+        }
+    }
+
+    /// A picture's timestamp is its capture time, and no two pictures share one.
+    fn picture_timestamp(&mut self, captured_at: Instant) -> u32 {
+        let mut timestamp = self.resume.clock.timestamp(captured_at);
+        if let Some(last) = self.resume.last_timestamp
+            && (timestamp.wrapping_sub(last) as i32) <= 0
+        {
+            timestamp = last.wrapping_add(1);
+        }
+        self.resume.last_timestamp = Some(timestamp);
+        timestamp
+    }
+
+    /// Sound counts its samples (RFC 7587 §4.1), for the sound card's clock is not the machine's; only where
+    /// samples were lost does it jump. The drift is followed slowly, for the sender reports.
+    fn sound_timestamp(&mut self, packet: &Bytes, captured_at: Instant) -> u32 {
+        let by_clock = self.resume.clock.timestamp(captured_at);
+        let by_count = self.resume.last_timestamp.unwrap_or(by_clock);
+        let off = f64::from(by_count.wrapping_sub(by_clock) as i32);
+        let tolerance = SOUND_TOLERANCE.as_secs_f64() * f64::from(self.resume.clock.rate);
+        let timestamp = if (off - self.resume.drift).abs() > tolerance {
+            self.resume.drift = 0.0;
+            by_clock
+        } else {
+            self.resume.drift += (off - self.resume.drift) / 64.0;
+            by_count
+        };
+        let samples = opus::samples(packet).unwrap_or(0);
+        self.resume.last_timestamp = Some(timestamp.wrapping_add(samples));
+        timestamp
+    }
+}
+
+/// RFC 4588 §4: the original sequence number before the original payload; marker and timestamp as they were.
+fn retransmission(original: &OutgoingPacket, rtx: Rtx, sequence_number: u16) -> OutgoingPacket {
+    OutgoingPacket {
+        header: Header {
+            payload_type: rtx.payload_type,
+            ssrc: rtx.ssrc,
+            sequence_number,
+            ..original.header
+        },
+        original_sequence: Some(original.header.sequence_number),
+        payload: original.payload.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::rtp::packet::Packet;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn sender(format: PayloadFormat, rtx: Option<Rtx>, now: Instant) -> RtpSender {
+        let settings = SenderSettings {
+            format,
+            payload_type: 96,
+            ssrc: 7,
+            rtx,
+            max_datagram: 1200,
+            resend: ResendLimits::default(),
+            pacing: Pacing::default(),
+        };
+        let random = [0xff, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00];
+        RtpSender::new(settings, Resume::from_random(format, now, random))
+    }
+
+    /// Everything the sender gives until it has nothing left.
+    fn drain(sender: &mut RtpSender, mut now: Instant) -> Vec<OutgoingPacket> {
+        let mut packets = vec![];
+        loop {
+            match sender.poll_output(now) {
+                Some(Output::Send(packet)) => packets.push(packet),
+                Some(Output::Repeat(sequence)) => panic!("{sequence} repeated"),
+                None => match sender.next_timeout() {
+                    Some(at) => now = at,
+                    None => return packets,
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_number_is_in_the_lower_half_and_numbers_wrap() {
+        let now = Instant::now();
+        let mut sender = sender(PayloadFormat::Vp8, None, now);
+        assert_eq!(sender.resume().next_sequence, 0x7ffe);
+        sender.resume.next_sequence = u16::MAX;
+        sender.send_frame(now, &Bytes::from(vec![0; 2000]), now).unwrap();
+        let packets = drain(&mut sender, now);
+        let numbers: Vec<_> = packets
+            .iter()
+            .map(|p| (p.header.sequence_number, p.header.marker))
+            .collect();
+        assert_eq!(numbers, [(u16::MAX, false), (0, true)]);
+        assert_eq!((sender.figures().packets, sender.figures().octets), (2, 2008));
+    }
+
+    #[test]
+    fn no_datagram_outgrows_its_limit_even_as_a_retransmission() {
+        let now = Instant::now();
+        let rtx = Rtx {
+            payload_type: 97,
+            ssrc: 8,
+        };
+        let mut sender = sender(PayloadFormat::H264, Some(rtx), now);
+        let frame = [&[0, 0, 0, 1, 0x41][..], &[9; 100_000]].concat();
+        sender.send_frame(now, &frame.into(), now).unwrap();
+        let packets = drain(&mut sender, now);
+        let wanted: Vec<u16> = packets.iter().map(|p| p.header.sequence_number).collect();
+        assert_eq!(sender.resend(now, &wanted, Duration::ZERO), packets.len());
+        for (original, again) in packets.iter().zip(drain(&mut sender, now)) {
+            let mut bytes = vec![];
+            again.write(&mut bytes);
+            assert!(bytes.len() + SRTP_TAG <= 1200);
+            let again = Packet::parse(&bytes.into()).unwrap();
+            assert_eq!((again.header.payload_type, again.header.ssrc), (97, 8));
+            assert_eq!(again.payload[..2], original.header.sequence_number.to_be_bytes());
+            let mut payload = vec![];
+            original.payload.write(&mut payload);
+            assert_eq!(again.payload[2..], payload);
+        }
+    }
+
+    #[test]
+    fn without_rtx_a_packet_is_repeated_as_it_was() {
+        let now = Instant::now();
+        let mut sender = sender(PayloadFormat::Vp8, None, now);
+        sender
+            .send_frame(now, &Bytes::from_static(b"picture"), now)
+            .unwrap();
+        let number = drain(&mut sender, now)[0].header.sequence_number;
+        assert_eq!(sender.resend(now, &[number, number + 1], Duration::ZERO), 1);
+        assert_eq!(sender.poll_output(now), Some(Output::Repeat(number)));
+    }
+
+    #[test]
+    fn a_next_life_goes_on_with_the_next_number_and_the_same_clock() {
+        let now = Instant::now();
+        let mut first = sender(PayloadFormat::Vp8, None, now);
+        first.send_frame(now, &Bytes::from_static(b"one"), now).unwrap();
+        let before = drain(&mut first, now)[0].header;
+        let mut second = RtpSender::new(first.settings, first.resume());
+        second
+            .send_frame(now + ms(100), &Bytes::from_static(b"two"), now + ms(100))
+            .unwrap();
+        let after = drain(&mut second, now + ms(100))[0].header;
+        assert_eq!(after.sequence_number, before.sequence_number.wrapping_add(1));
+        assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 9000);
+    }
+
+    #[test]
+    fn sound_counts_samples_and_the_reports_follow_the_drift() {
+        let now = Instant::now();
+        let mut sender = sender(PayloadFormat::Opus, None, now);
+        let packet = Bytes::from_static(&[0xfc, 1, 2, 3]);
+        let mut stamps = vec![];
+        let mut last = now;
+        for n in 0..1000u64 {
+            // The sound card is 100 ppm slow, and each packet up to 3 ms late.
+            last = now + Duration::from_micros(n * 20_002 + (n % 4) * 1000);
+            sender.send_frame(last, &packet, last).unwrap();
+            stamps.push(drain(&mut sender, last)[0].header.timestamp);
+        }
+        assert!(stamps.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 960));
+        let reported = sender.figures().clock.timestamp(last);
+        let off = reported.wrapping_sub(stamps[999]) as i32;
+        assert!(off.abs() < 48 * 3, "{off} samples off");
+    }
+
+    #[test]
+    fn after_a_pause_in_the_sound_the_timestamp_jumps_with_the_clock() {
+        let now = Instant::now();
+        let mut sender = sender(PayloadFormat::Opus, None, now);
+        let packet = Bytes::from_static(&[0xfc, 1, 2, 3]);
+        sender.send_frame(now, &packet, now).unwrap();
+        let later = now + ms(420);
+        sender.send_frame(later, &packet, later).unwrap();
+        let stamps: Vec<_> = drain(&mut sender, later)
+            .iter()
+            .map(|p| p.header.timestamp)
+            .collect();
+        assert_eq!(stamps[1].wrapping_sub(stamps[0]), 48 * 420);
+    }
+
+    #[test]
+    fn pictures_of_the_same_instant_still_differ() {
+        let now = Instant::now();
+        let mut sender = sender(PayloadFormat::Vp8, None, now);
+        for _ in 0..2 {
+            sender
+                .send_frame(now, &Bytes::from_static(b"picture"), now)
+                .unwrap();
+        }
+        let stamps: Vec<_> = drain(&mut sender, now)
+            .iter()
+            .map(|p| p.header.timestamp)
+            .collect();
+        assert_eq!(stamps[1].wrapping_sub(stamps[0]), 1);
+    }
+}
