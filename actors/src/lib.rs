@@ -15,9 +15,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+pub mod call_events;
 pub mod call_port;
 pub mod client;
-pub mod call_events;
 pub mod counters;
 pub mod slot;
 pub mod stats;

@@ -1,5 +1,12 @@
 //! The figures of a call, once a second, as the screen and the headless client show them.
 
+//!
+//! This file is the shape of the figures; [`collector`] is the actor that takes them, [`process`] looks at
+//! the process itself.
+
+pub mod collector;
+mod process;
+
 use serde::Serialize;
 
 /// One second of a call.
@@ -91,6 +98,9 @@ pub struct AudioStats {
     pub level_dbfs: f64,
     /// Level of what is captured, dB relative to full scale.
     pub input_level_dbfs: f64,
+    /// Frequency of the played tone in Hz, where one is heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tone_hz: Option<f64>,
     /// Sound relative to picture (positive: sound is late), measured from the test tone's burst where there is
     /// one, otherwise from the sender reports.
     #[serde(skip_serializing_if = "Option::is_none")]
