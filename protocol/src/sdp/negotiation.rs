@@ -1,0 +1,414 @@
+//! Offer, answer, and what the two settled (RFC 3264, RFC 8829 §5).
+//!
+//! The caller sends [`offer`]; the callee gives it to [`answer`], which returns the text to send back and what was
+//! [`Negotiated`]; the caller hears the same from [`complete`]. The answerer is the DTLS client whenever it may be.
+
+use super::codec::{Codec, H264Profile, OPUS_CLOCK_RATE, VIDEO_CLOCK_RATE};
+use super::description::{SdpError, SessionDescription};
+use super::parameters::{
+    DtlsRole, LocalMedia, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
+};
+use super::section::{Direction, MediaSection, SectionKind, Setup, Source};
+use crate::VideoCodec;
+
+/// RFC 8841 §6.1: "If the SDP 'max-message-size' attribute is not present, the default value is 64K."
+const DEFAULT_MAX_MESSAGE_SIZE: u64 = 65_536;
+/// RFC 8841 §6.1: zero means messages of any size.
+const ANY_MESSAGE_SIZE: u64 = 0;
+/// The feedback we offer and give for pictures: NACK (RFC 4585), PLI (RFC 4585), FIR (RFC 5104).
+const VIDEO_FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
+/// What an Opus receiver tells the sender (RFC 7587 §6.1).
+const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1;stereo=1";
+
+/// Proposes a call: sound, pictures with all our codecs, data channels, all over one transport.
+pub fn offer(local: &LocalParameters) -> SessionDescription {
+    let mut sections = Vec::new();
+    let mid = |sections: &Vec<MediaSection>| sections.len().to_string();
+    if let Some(audio) = &local.audio {
+        let mut section = MediaSection::new(SectionKind::Audio, &mid(&sections));
+        section.codecs = vec![opus(local.payload_types.opus)];
+        local.describe_media(&mut section, audio, audio.direction);
+        sections.push(section);
+    }
+    if let Some(video) = &local.video {
+        let mut section = MediaSection::new(SectionKind::Video, &mid(&sections));
+        section.codecs = local
+            .codecs
+            .iter()
+            .flat_map(|&codec| local.offered(codec))
+            .collect();
+        local.describe_media(&mut section, video, video.direction);
+        sections.push(section);
+    }
+    if let Some(data) = &local.data {
+        let mut section = MediaSection::new(SectionKind::Data, &mid(&sections));
+        data.describe(&mut section);
+        sections.push(section);
+    }
+    // RFC 8842 §5.2: the offerer lets the answerer choose.
+    sections
+        .iter_mut()
+        .for_each(|section| local.describe_transport(section, Setup::ActPass));
+    local.describe_session(sections)
+}
+
+/// Answers an offer: takes the first section of each kind both sides can do, refuses every other one.
+///
+/// # Errors
+/// If the offer lacks what secures the transport, or nothing in it can be taken.
+pub fn answer(
+    local: &LocalParameters,
+    offer: &SessionDescription,
+) -> Result<(SessionDescription, Negotiated), SdpError> {
+    let mut chosen: Vec<Option<MediaSection>> = vec![None; offer.sections.len()];
+    for kind in [SectionKind::Audio, SectionKind::Video, SectionKind::Data] {
+        let candidates = offer
+            .sections
+            .iter()
+            .enumerate()
+            .filter(|(_, section)| section.kind == kind);
+        for (index, offered) in candidates {
+            let taken = in_bundle(offer, offered)
+                .then(|| local.answer_section(offered))
+                .flatten();
+            if let Some(section) = taken {
+                chosen[index] = Some(section);
+                break;
+            }
+        }
+    }
+    // RFC 9143 §7.3: what is not bundled needs a transport of its own, and there is only one.
+    if offer.bundle.is_empty() {
+        chosen
+            .iter_mut()
+            .filter(|section| section.is_some())
+            .skip(1)
+            .for_each(|section| *section = None);
+    }
+    let transport = transport_section(offer, |index| chosen[index].is_some())?;
+    let (setup, dtls_role) = match transport.setup {
+        Some(Setup::Active) => (Setup::Passive, DtlsRole::Server),
+        Some(Setup::Passive | Setup::ActPass) | None => (Setup::Active, DtlsRole::Client),
+    };
+    let sections = offer
+        .sections
+        .iter()
+        .zip(chosen)
+        .map(|(offered, taken)| match taken {
+            Some(mut section) => {
+                local.describe_transport(&mut section, setup);
+                section
+            }
+            None => MediaSection::rejection(offered),
+        });
+    let answer = local.describe_session(sections.collect());
+    let negotiated = settle(&answer, offer, transport, dtls_role)?;
+    Ok((answer, negotiated))
+}
+
+/// What our offer and its answer settled.
+///
+/// # Errors
+/// If the answer does not fit the offer, lacks what secures the transport, or refuses everything.
+pub fn complete(offer: &SessionDescription, answer: &SessionDescription) -> Result<Negotiated, SdpError> {
+    // RFC 3264 §6: "The answer MUST contain the same number of m-lines as the offer", in the same order.
+    let same = |(ours, theirs): (&MediaSection, &MediaSection)| ours.kind == theirs.kind;
+    if offer.sections.len() != answer.sections.len() {
+        return Err(SdpError::BadAnswer("another number of sections"));
+    }
+    if !offer.sections.iter().zip(&answer.sections).all(same) {
+        return Err(SdpError::BadAnswer("other kinds of sections"));
+    }
+    let transport = transport_section(answer, |index| !answer.sections[index].rejected)?;
+    let dtls_role = match transport.setup {
+        Some(Setup::Active) | None => DtlsRole::Server,
+        Some(Setup::Passive) => DtlsRole::Client,
+        // RFC 8842 §5.3: the answerer has to decide.
+        Some(Setup::ActPass) => return Err(SdpError::BadAnswer("setup:actpass")),
+    };
+    settle(offer, answer, transport, dtls_role)
+}
+
+/// Whether a section shares the transport, or there is no group at all.
+fn in_bundle(description: &SessionDescription, section: &MediaSection) -> bool {
+    description.bundle.is_empty() || description.bundle.contains(&section.mid)
+}
+
+/// The section whose transport everything goes over: the first of the group in use (RFC 9143 §7.3.1).
+fn transport_section(
+    description: &SessionDescription,
+    in_use: impl Fn(usize) -> bool,
+) -> Result<&MediaSection, SdpError> {
+    let used = || {
+        description
+            .sections
+            .iter()
+            .enumerate()
+            .filter(|&(index, _)| in_use(index))
+            .map(|(_, s)| s)
+    };
+    let tagged = description
+        .bundle
+        .iter()
+        .find_map(|mid| used().find(|section| section.mid == *mid));
+    tagged.or_else(|| used().next()).ok_or(SdpError::NothingInCommon)
+}
+
+/// Reads off what two descriptions agree on.
+fn settle(
+    ours: &SessionDescription,
+    theirs: &SessionDescription,
+    transport: &MediaSection,
+    dtls_role: DtlsRole,
+) -> Result<Negotiated, SdpError> {
+    let pairs = || {
+        ours.sections
+            .iter()
+            .zip(&theirs.sections)
+            .filter(|(a, b)| !a.rejected && !b.rejected)
+    };
+    let first = |kind| pairs().find(move |(ours, _)| ours.kind == kind);
+    let data = first(SectionKind::Data).and_then(|(_, theirs)| NegotiatedData::of(theirs));
+    let negotiated = Negotiated {
+        mid: transport.mid.clone(),
+        ice: transport.ice.clone().ok_or(SdpError::NoIceCredentials)?,
+        candidates: transport.candidates.clone(),
+        fingerprint: transport.fingerprint.ok_or(SdpError::NoFingerprint)?,
+        dtls_role,
+        audio: first(SectionKind::Audio).and_then(|(ours, theirs)| NegotiatedAudio::of(ours, theirs)),
+        video: first(SectionKind::Video).and_then(|(ours, theirs)| NegotiatedVideo::of(ours, theirs)),
+        data,
+    };
+    match (&negotiated.audio, &negotiated.video, &negotiated.data) {
+        (None, None, None) => Err(SdpError::NothingInCommon),
+        _ => Ok(negotiated),
+    }
+}
+
+fn opus(payload_type: u8) -> Codec {
+    const STEREO: u16 = 2; // RFC 7587 §7: "the number of channels MUST be 2", whatever is sent
+    let codec = Codec::new(payload_type, "opus", OPUS_CLOCK_RATE).with_parameters(OPUS_PARAMETERS);
+    Codec {
+        channels: Some(STEREO),
+        ..codec
+    }
+}
+
+fn rtx(payload_type: u8, of: u8) -> Codec {
+    Codec::new(payload_type, "rtx", VIDEO_CLOCK_RATE).with_parameters(format!("apt={of}"))
+}
+
+fn h264_parameters(profile: H264Profile) -> String {
+    format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}")
+}
+
+/// The retransmission format of a payload type within a section.
+fn rtx_of(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
+    section
+        .codecs
+        .iter()
+        .find(|codec| codec.associated_payload_type() == Some(payload_type))
+}
+
+/// The payload type of a section that serves best as a codec.
+fn best(section: &MediaSection, codec: VideoCodec) -> Option<&Codec> {
+    let ranked = section
+        .codecs
+        .iter()
+        .filter_map(|offered| Some((offered.rank(codec)?, offered)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, offered)| offered)
+}
+
+impl LocalParameters {
+    fn offered(&self, codec: VideoCodec) -> [Codec; 2] {
+        let numbers = &self.payload_types;
+        let (mut media, rtx_payload_type) = match codec {
+            VideoCodec::H264 => {
+                let parameters = h264_parameters(H264Profile::OURS);
+                (
+                    Codec::new(numbers.h264, "H264", VIDEO_CLOCK_RATE).with_parameters(parameters),
+                    numbers.h264_rtx,
+                )
+            }
+            VideoCodec::Vp8 => (Codec::new(numbers.vp8, "VP8", VIDEO_CLOCK_RATE), numbers.vp8_rtx),
+        };
+        media.feedback = VIDEO_FEEDBACK.map(str::to_owned).into();
+        let rtx = rtx(rtx_payload_type, media.payload_type);
+        [media, rtx]
+    }
+
+    /// Our answer to one section, if we take it.
+    fn answer_section(&self, offered: &MediaSection) -> Option<MediaSection> {
+        if offered.rejected {
+            return None;
+        }
+        let mut section = MediaSection {
+            protocol: offered.protocol.clone(),
+            ..MediaSection::new(offered.kind, &offered.mid)
+        };
+        match offered.kind {
+            SectionKind::Audio => {
+                let theirs = offered
+                    .codecs
+                    .iter()
+                    .find(|codec| codec.is("opus", OPUS_CLOCK_RATE))?;
+                section.codecs = vec![opus(theirs.payload_type)];
+                self.answer_media(&mut section, offered, self.audio.as_ref()?)?;
+            }
+            SectionKind::Video => {
+                section.codecs = self
+                    .codecs
+                    .iter()
+                    .find_map(|&codec| self.answer_codec(offered, codec))?;
+                self.answer_media(&mut section, offered, self.video.as_ref()?)?;
+            }
+            SectionKind::Data => {
+                NegotiatedData::of(offered)?;
+                self.data.as_ref()?.describe(&mut section);
+            }
+            SectionKind::Other => return None,
+        }
+        Some(section)
+    }
+
+    /// RFC 3264 §6.1: the answer keeps the offer's payload type numbers.
+    fn answer_codec(&self, offered: &MediaSection, codec: VideoCodec) -> Option<Vec<Codec>> {
+        let theirs = best(offered, codec)?;
+        let mut ours = Codec::new(theirs.payload_type, &theirs.name, theirs.clock_rate);
+        ours.feedback = theirs.feedback.clone();
+        ours.feedback
+            .retain(|feedback| VIDEO_FEEDBACK.contains(&feedback.as_str()));
+        if codec == VideoCodec::H264 {
+            // RFC 6184 §8.2.2: the profile must be the same in both; the level may differ where both say so.
+            let profile = theirs.h264_profile()?;
+            let level = match theirs.parameter("level-asymmetry-allowed") {
+                Some("1") => H264Profile::OURS.level,
+                _ => profile.level.min(H264Profile::OURS.level),
+            };
+            ours.parameters = h264_parameters(H264Profile { level, ..profile });
+        }
+        let rtx =
+            rtx_of(offered, ours.payload_type).map(|theirs| rtx(theirs.payload_type, ours.payload_type));
+        Some([Some(ours), rtx].into_iter().flatten().collect())
+    }
+
+    fn answer_media(
+        &self,
+        section: &mut MediaSection,
+        offered: &MediaSection,
+        media: &LocalMedia,
+    ) -> Option<()> {
+        // RTP and RTCP must share the one port, or there is no place for RTCP (RFC 8834 §4.5).
+        let secured = offered.rtcp_mux && offered.protocol.contains("SAVP");
+        self.describe_media(section, media, media.direction.and(offered.direction.reversed()));
+        section.rtcp_rsize = offered.rtcp_rsize;
+        secured.then_some(())
+    }
+
+    fn describe_media(&self, section: &mut MediaSection, media: &LocalMedia, direction: Direction) {
+        section.direction = direction;
+        section.rtcp_mux = true;
+        section.rtcp_rsize = true;
+        if direction.send {
+            let has_rtx = section
+                .codecs
+                .iter()
+                .any(|codec| codec.associated_payload_type().is_some());
+            section.msid = Some(format!("{} {}", self.cname, section.media));
+            section.sources = vec![Source {
+                ssrc: media.ssrc,
+                rtx_ssrc: media.rtx_ssrc.filter(|_| has_rtx),
+                cname: self.cname.clone(),
+            }];
+        }
+    }
+
+    fn describe_transport(&self, section: &mut MediaSection, setup: Setup) {
+        section.ice = Some(self.ice.clone());
+        section.trickle = true;
+        section.candidates = self.candidates.clone();
+        section.fingerprint = Some(self.fingerprint);
+        section.setup = Some(setup);
+    }
+
+    fn describe_session(&self, sections: Vec<MediaSection>) -> SessionDescription {
+        const FIRST_VERSION: u64 = 2; // as browsers count
+        // RFC 9143 §7.3.3: a rejected section is in no group.
+        let used = sections
+            .iter()
+            .filter(|section| !section.rejected && !section.mid.is_empty());
+        SessionDescription {
+            session_id: self.session_id,
+            session_version: FIRST_VERSION,
+            bundle: used.map(|section| section.mid.clone()).collect(),
+            sections,
+        }
+    }
+}
+
+impl NegotiatedAudio {
+    fn of(ours: &MediaSection, theirs: &MediaSection) -> Option<Self> {
+        let find = |section: &MediaSection| {
+            section
+                .codecs
+                .iter()
+                .find(|codec| codec.is("opus", OPUS_CLOCK_RATE))
+                .cloned()
+        };
+        let (receive, send) = (find(ours)?, find(theirs)?);
+        Some(NegotiatedAudio {
+            payload_type: send.payload_type,
+            receive_payload_type: receive.payload_type,
+            sources: theirs.sources.clone(),
+            fec: send.parameter("useinbandfec") == Some("1"),
+            stereo: send.parameter("stereo") == Some("1"),
+            direction: ours.direction.and(theirs.direction.reversed()),
+        })
+    }
+}
+
+impl NegotiatedVideo {
+    fn of(ours: &MediaSection, theirs: &MediaSection) -> Option<Self> {
+        // RFC 3264 §6.1: the formats of a section stand in order of preference; the answer's first counts, and an
+        // answer of ours has one.
+        let shared = |offered: &Codec| {
+            [VideoCodec::H264, VideoCodec::Vp8].into_iter().find(|&codec| {
+                offered.rank(codec).is_some() && best(ours, codec).is_some() && best(theirs, codec).is_some()
+            })
+        };
+        let codec = theirs.codecs.iter().find_map(shared)?;
+        let (receive, send) = (best(ours, codec)?, best(theirs, codec)?);
+        let both = |feedback| receive.has_feedback(feedback) && send.has_feedback(feedback);
+        let number = |codec: &Codec| codec.payload_type;
+        Some(NegotiatedVideo {
+            codec,
+            payload_type: send.payload_type,
+            receive_payload_type: receive.payload_type,
+            rtx_payload_type: rtx_of(theirs, send.payload_type).map(number),
+            receive_rtx_payload_type: rtx_of(ours, receive.payload_type).map(number),
+            sources: theirs.sources.clone(),
+            nack: both("nack"),
+            pli: both("nack pli"),
+            fir: both("ccm fir"),
+            direction: ours.direction.and(theirs.direction.reversed()),
+        })
+    }
+}
+
+impl NegotiatedData {
+    fn of(theirs: &MediaSection) -> Option<Self> {
+        let max_message_size = match theirs.max_message_size.unwrap_or(DEFAULT_MAX_MESSAGE_SIZE) {
+            ANY_MESSAGE_SIZE => u64::MAX,
+            size => size,
+        };
+        Some(NegotiatedData {
+            port: theirs.sctp_port?,
+            max_message_size,
+        })
+    }
+
+    fn describe(&self, section: &mut MediaSection) {
+        section.sctp_port = Some(self.port);
+        section.max_message_size = Some(self.max_message_size);
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes into a negotiation and what comes out of it.
+
+use super::fingerprint::Fingerprint;
+use super::section::{Direction, IceParameters, Source};
+use crate::VideoCodec;
+
+/// The numbers our own descriptions give to codecs; all from the dynamic range 96–127 (RFC 3551 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadTypes {
+    /// Opus.
+    pub opus: u8,
+    /// H.264.
+    pub h264: u8,
+    /// Retransmissions of H.264.
+    pub h264_rtx: u8,
+    /// VP8.
+    pub vp8: u8,
+    /// Retransmissions of VP8.
+    pub vp8_rtx: u8,
+}
+
+impl Default for PayloadTypes {
+    fn default() -> Self {
+        PayloadTypes {
+            opus: 111,
+            h264: 102,
+            h264_rtx: 103,
+            vp8: 96,
+            vp8_rtx: 97,
+        }
+    }
+}
+
+/// One medium of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// Our stream's SSRC.
+    pub ssrc: u32,
+    /// The SSRC of our retransmissions.
+    pub rtx_ssrc: Option<u32>,
+    /// Whether we send and receive it.
+    pub direction: Direction,
+}
+
+/// What this client brings into a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalParameters {
+    /// Names our descriptions; random.
+    pub session_id: u64,
+    /// Our ICE credentials.
+    pub ice: IceParameters,
+    /// Candidates known already; others are trickled.
+    pub candidates: Vec<String>,
+    /// Our certificate.
+    pub fingerprint: Fingerprint,
+    /// Our canonical name (RFC 7022), also the name of our media stream.
+    pub cname: String,
+    /// Sound, if this client takes part in it.
+    pub audio: Option<LocalMedia>,
+    /// Pictures, if this client takes part in them.
+    pub video: Option<LocalMedia>,
+    /// Our video codecs, the best first.
+    pub codecs: Vec<VideoCodec>,
+    /// Their numbers.
+    pub payload_types: PayloadTypes,
+    /// The SCTP port and the largest message we take, if data channels are wanted.
+    pub data: Option<NegotiatedData>,
+}
+
+/// Our side of the DTLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DtlsRole {
+    /// Begins it (`a=setup:active`).
+    Client,
+    /// Waits for it (`a=setup:passive`).
+    Server,
+}
+
+/// What two descriptions settled, seen from this side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The `mid` of the shared transport, which trickled candidates name.
+    pub mid: String,
+    /// The peer's ICE credentials.
+    pub ice: IceParameters,
+    /// The peer's candidates known so far.
+    pub candidates: Vec<String>,
+    /// The certificate the peer must show.
+    pub fingerprint: Fingerprint,
+    /// Our DTLS role.
+    pub dtls_role: DtlsRole,
+    /// Sound, if both take part.
+    pub audio: Option<NegotiatedAudio>,
+    /// Pictures, if both take part and share a codec.
+    pub video: Option<NegotiatedVideo>,
+    /// Data channels, if both want them: the peer's port and limit.
+    pub data: Option<NegotiatedData>,
+}
+
+/// How Opus (RFC 7587) goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NegotiatedAudio {
+    /// The payload type we send.
+    pub payload_type: u8,
+    /// The payload type we receive.
+    pub receive_payload_type: u8,
+    /// The peer's streams, if it announced them.
+    pub sources: Vec<Source>,
+    /// The peer makes use of in-band FEC.
+    pub fec: bool,
+    /// The peer prefers stereo.
+    pub stereo: bool,
+    /// Whether we send and receive.
+    pub direction: Direction,
+}
+
+/// How pictures go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NegotiatedVideo {
+    /// The codec, both ways.
+    pub codec: VideoCodec,
+    /// The payload type we send.
+    pub payload_type: u8,
+    /// The payload type we receive.
+    pub receive_payload_type: u8,
+    /// The payload type of our retransmissions (RFC 4588), if the peer takes them.
+    pub rtx_payload_type: Option<u8>,
+    /// The payload type of the peer's retransmissions.
+    pub receive_rtx_payload_type: Option<u8>,
+    /// The peer's streams, if it announced them.
+    pub sources: Vec<Source>,
+    /// Both do negative acknowledgements.
+    pub nack: bool,
+    /// Both do picture loss indications.
+    pub pli: bool,
+    /// Both do full intra requests.
+    pub fir: bool,
+    /// Whether we send and receive.
+    pub direction: Direction,
+}
+
+/// Data channels (RFC 8841).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NegotiatedData {
+    /// The SCTP port.
+    pub port: u16,
+    /// The largest message taken, bytes; `u64::MAX` where any size is.
+    pub max_message_size: u64,
+}

@@ -1,0 +1,427 @@
+//! The exchange, told as stories; the browser's texts are in `testdata`.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::VideoCodec;
+
+const CHROMIUM_OFFER: &str = include_str!("testdata/chromium_offer.sdp");
+const CHROMIUM_ANSWER: &str = include_str!("testdata/chromium_answer.sdp");
+
+fn client(name: u8) -> LocalParameters {
+    let ssrc = 1_000 * u32::from(name);
+    let media = |ssrc| LocalMedia {
+        ssrc,
+        rtx_ssrc: None,
+        direction: Direction::BOTH,
+    };
+    LocalParameters {
+        session_id: name.into(),
+        ice: IceParameters {
+            ufrag: format!("uf{name}"),
+            pwd: format!("a password of 22 chars {name}"),
+        },
+        candidates: Vec::new(),
+        fingerprint: Fingerprint::from_digest([name; 32]),
+        cname: format!("client{name}"),
+        audio: Some(media(ssrc)),
+        video: Some(LocalMedia {
+            rtx_ssrc: Some(ssrc + 2),
+            ..media(ssrc + 1)
+        }),
+        codecs: vec![VideoCodec::H264, VideoCodec::Vp8],
+        payload_types: PayloadTypes::default(),
+        data: Some(NegotiatedData {
+            port: 5000,
+            max_message_size: 262_144,
+        }),
+    }
+}
+
+/// Offer, answer and both views of them, all as text in between.
+fn exchange(
+    caller: &LocalParameters,
+    callee: &LocalParameters,
+) -> Result<(Negotiated, Negotiated), SdpError> {
+    let ours = offer(caller);
+    let (theirs, callee_view) = answer(callee, &ours.to_string().parse()?)?;
+    let caller_view = complete(&ours, &theirs.to_string().parse()?)?;
+    Ok((caller_view, callee_view))
+}
+
+#[test]
+fn two_clients_agree_on_everything() {
+    let (caller, callee) = (client(1), client(2));
+    let (at_caller, at_callee) = exchange(&caller, &callee).unwrap();
+    assert_eq!(at_caller.ice, callee.ice);
+    assert_eq!(at_callee.ice, caller.ice);
+    assert_eq!(at_caller.fingerprint, callee.fingerprint);
+    assert_eq!(at_callee.fingerprint, caller.fingerprint);
+    assert_eq!(
+        (at_caller.dtls_role, at_callee.dtls_role),
+        (DtlsRole::Server, DtlsRole::Client)
+    );
+    assert_eq!(at_caller.mid, "0");
+    assert_eq!(at_caller.data, callee.data);
+
+    let video = at_caller.video.unwrap();
+    assert_eq!(
+        (video.codec, video.payload_type, video.rtx_payload_type),
+        (VideoCodec::H264, 102, Some(103))
+    );
+    assert!(video.nack && video.pli && video.fir);
+    let source = Source {
+        ssrc: 2001,
+        rtx_ssrc: Some(2002),
+        cname: "client2".into(),
+    };
+    assert_eq!(video.sources, [source]);
+    assert_eq!(video.direction, Direction::BOTH);
+
+    let audio = at_callee.audio.unwrap();
+    assert_eq!((audio.payload_type, audio.fec, audio.stereo), (111, true, true));
+    assert_eq!(audio.sources[0].ssrc, 1000);
+}
+
+#[test]
+fn the_callee_takes_the_codec_it_prefers_among_what_is_offered() {
+    let (caller, mut callee) = (client(1), client(2));
+    callee.codecs = vec![VideoCodec::Vp8];
+    let (at_caller, at_callee) = exchange(&caller, &callee).unwrap();
+    assert_eq!(at_caller.video.unwrap().codec, VideoCodec::Vp8);
+    assert_eq!(at_callee.video.unwrap().payload_type, 96);
+}
+
+#[test]
+fn without_a_common_codec_the_call_has_sound_only() {
+    let (mut caller, mut callee) = (client(1), client(2));
+    caller.codecs = vec![VideoCodec::H264];
+    callee.codecs = vec![VideoCodec::Vp8];
+    let (at_caller, at_callee) = exchange(&caller, &callee).unwrap();
+    assert!(at_caller.video.is_none() && at_callee.video.is_none());
+    assert!(at_caller.audio.is_some() && at_caller.data.is_some());
+}
+
+#[test]
+fn a_call_may_have_only_sound_only_pictures_or_only_data() {
+    let full = client(2);
+    let sound = LocalParameters {
+        video: None,
+        data: None,
+        ..client(1)
+    };
+    let pictures = LocalParameters {
+        audio: None,
+        data: None,
+        ..client(1)
+    };
+    let data = LocalParameters {
+        audio: None,
+        video: None,
+        ..client(1)
+    };
+    for (one, kinds) in [
+        (sound, (true, false, false)),
+        (pictures, (false, true, false)),
+        (data, (false, false, true)),
+    ] {
+        for (caller, callee) in [(&one, &full), (&full, &one)] {
+            let (a, b) = exchange(caller, callee).unwrap();
+            assert_eq!((a.audio.is_some(), a.video.is_some(), a.data.is_some()), kinds);
+            assert_eq!((b.audio.is_some(), b.video.is_some(), b.data.is_some()), kinds);
+        }
+    }
+}
+
+#[test]
+fn with_nothing_in_common_there_is_no_call() {
+    let sound = LocalParameters {
+        video: None,
+        data: None,
+        ..client(1)
+    };
+    let data = LocalParameters {
+        audio: None,
+        video: None,
+        ..client(2)
+    };
+    assert_eq!(exchange(&sound, &data).unwrap_err(), SdpError::NothingInCommon);
+}
+
+#[test]
+fn a_client_without_a_camera_still_sees_the_other() {
+    let (mut caller, callee) = (client(1), client(2));
+    caller.video.as_mut().unwrap().direction = Direction {
+        send: false,
+        receive: true,
+    };
+    let (at_caller, at_callee) = exchange(&caller, &callee).unwrap();
+    let (at_caller, at_callee) = (at_caller.video.unwrap(), at_callee.video.unwrap());
+    assert_eq!(
+        at_caller.direction,
+        Direction {
+            send: false,
+            receive: true
+        }
+    );
+    assert_eq!(
+        at_callee.direction,
+        Direction {
+            send: true,
+            receive: false
+        }
+    );
+    assert!(at_callee.sources.is_empty());
+}
+
+#[test]
+fn a_chromium_offer_is_answered() {
+    let offered: SessionDescription = CHROMIUM_OFFER.parse().unwrap();
+    let (answered, settled) = answer(&client(2), &offered).unwrap();
+    assert_eq!(settled.ice.ufrag, "5nP0");
+    assert_eq!(settled.ice.pwd, "8Bx4mYIkVqfXkqAFJp1tU1Gs");
+    assert_eq!(settled.dtls_role, DtlsRole::Client);
+    assert!(settled.fingerprint.to_string().starts_with("sha-256 6E:5A:"));
+    assert_eq!(
+        settled.data,
+        Some(NegotiatedData {
+            port: 5000,
+            max_message_size: 262_144
+        })
+    );
+
+    let video = settled.video.unwrap();
+    // 42e01f with packetization-mode 1 is 108; 42001f with mode 1 (102) would do, 42e01f with mode 0 (109) not
+    assert_eq!(
+        (video.codec, video.payload_type, video.rtx_payload_type),
+        (VideoCodec::H264, 108, Some(127))
+    );
+    assert_eq!(video.sources.len(), 1);
+    assert_eq!(
+        (video.sources[0].ssrc, video.sources[0].rtx_ssrc),
+        (2734561901, Some(3350816224))
+    );
+    assert!(video.nack && video.pli && video.fir);
+    let audio = settled.audio.unwrap();
+    assert_eq!((audio.payload_type, audio.fec, audio.stereo), (111, true, false));
+
+    assert_eq!(answered.bundle, ["0", "1", "2"]);
+    let text = answered.to_string();
+    assert!(text.contains("a=setup:active\r\n"));
+    assert!(text.contains("m=video 9 UDP/TLS/RTP/SAVPF 108 127\r\n"));
+    assert!(
+        text.contains(
+            "a=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
+        )
+    );
+    assert!(text.contains("a=rtcp-mux\r\n") && text.contains("a=mid:2\r\n"));
+    assert!(!text.contains("transport-cc") && !text.contains("extmap"));
+}
+
+#[test]
+fn a_chromium_offer_is_answered_with_vp8_where_that_is_preferred() {
+    let offered: SessionDescription = CHROMIUM_OFFER.parse().unwrap();
+    let vp8 = LocalParameters {
+        codecs: vec![VideoCodec::Vp8, VideoCodec::H264],
+        ..client(2)
+    };
+    let video = answer(&vp8, &offered).unwrap().1.video.unwrap();
+    assert_eq!(
+        (video.codec, video.payload_type, video.rtx_payload_type),
+        (VideoCodec::Vp8, 96, Some(97))
+    );
+}
+
+#[test]
+fn a_chromium_answer_completes_our_offer() {
+    let settled = complete(&offer(&client(1)), &CHROMIUM_ANSWER.parse().unwrap()).unwrap();
+    assert_eq!(settled.dtls_role, DtlsRole::Server);
+    assert_eq!(settled.ice.ufrag, "Qv3h");
+    let video = settled.video.unwrap();
+    assert_eq!(
+        (video.codec, video.payload_type, video.rtx_payload_type),
+        (VideoCodec::H264, 102, Some(103))
+    );
+    assert!(video.nack && video.pli && video.fir);
+    assert_eq!(settled.audio.unwrap().payload_type, 111);
+    assert_eq!(settled.data.unwrap().port, 5000);
+}
+
+#[test]
+fn a_second_camera_is_refused_and_the_first_taken() {
+    let ours = client(1);
+    let mut offered = offer(&ours);
+    let mut second = offered.sections[1].clone();
+    second.mid = "3".into();
+    offered.sections.push(second);
+    offered.bundle.push("3".into());
+    let (answered, settled) = answer(&client(2), &offered).unwrap();
+    let rejected: Vec<bool> = answered.sections.iter().map(|section| section.rejected).collect();
+    assert_eq!(rejected, [false, false, false, true]);
+    assert_eq!(answered.bundle, ["0", "1", "2"]);
+    assert!(
+        answered
+            .to_string()
+            .contains("m=video 0 UDP/TLS/RTP/SAVPF 102\r\n")
+    );
+    assert!(settled.video.is_some());
+}
+
+#[test]
+fn a_section_offered_as_rejected_stays_rejected() {
+    let text = offer(&client(1)).to_string().replace("m=video 9", "m=video 0");
+    let (answered, settled) = answer(&client(2), &text.parse().unwrap()).unwrap();
+    assert!(answered.sections[1].rejected);
+    assert!(settled.video.is_none() && settled.audio.is_some());
+}
+
+#[test]
+fn a_bundle_only_section_is_not_rejected_though_its_port_is_zero() {
+    let text = offer(&client(1)).to_string().replace("m=video 9", "m=video 0");
+    let text = text.replace("a=mid:1\r\n", "a=mid:1\r\na=bundle-only\r\n");
+    let (_, settled) = answer(&client(2), &text.parse().unwrap()).unwrap();
+    assert!(settled.video.is_some());
+}
+
+#[test]
+fn without_bundle_only_one_section_is_taken() {
+    let text = offer(&client(1))
+        .to_string()
+        .replace("a=group:BUNDLE 0 1 2\r\n", "");
+    let (answered, settled) = answer(&client(2), &text.parse().unwrap()).unwrap();
+    assert_eq!(
+        answered
+            .sections
+            .iter()
+            .filter(|section| !section.rejected)
+            .count(),
+        1
+    );
+    assert!(settled.audio.is_some() && settled.video.is_none() && settled.data.is_none());
+}
+
+#[test]
+fn credentials_and_fingerprint_may_stand_at_the_session() {
+    let text = offer(&client(1)).to_string();
+    let mut transport: Vec<&str> = Vec::new();
+    let rest: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            let shared = ["a=ice-", "a=fingerprint", "a=setup"]
+                .iter()
+                .any(|prefix| line.starts_with(prefix));
+            if shared && !transport.contains(line) {
+                transport.push(line);
+            }
+            !shared
+        })
+        .collect();
+    let text = rest
+        .join("\r\n")
+        .replace("m=audio", &format!("{}\r\nm=audio", transport.join("\r\n")))
+        + "\r\n";
+    let (_, settled) = answer(&client(2), &text.parse().unwrap()).unwrap();
+    assert_eq!(settled.ice, client(1).ice);
+    assert_eq!(settled.fingerprint, client(1).fingerprint);
+}
+
+#[test]
+fn an_offer_that_secures_nothing_is_refused() {
+    let without = |prefix: &str| {
+        let text = offer(&client(1)).to_string();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with(prefix)).collect();
+        answer(&client(2), &(lines.join("\r\n") + "\r\n").parse().unwrap()).unwrap_err()
+    };
+    assert_eq!(without("a=fingerprint"), SdpError::NoFingerprint);
+    assert_eq!(without("a=ice-pwd"), SdpError::NoIceCredentials);
+}
+
+#[test]
+fn an_answer_must_fit_the_offer() {
+    let ours = offer(&client(1));
+    let (mut short, _) = answer(&client(2), &ours).unwrap();
+    let mut swapped = short.clone();
+    swapped.sections.swap(0, 1);
+    short.sections.pop();
+    assert!(matches!(complete(&ours, &short), Err(SdpError::BadAnswer(_))));
+    assert!(matches!(complete(&ours, &swapped), Err(SdpError::BadAnswer(_))));
+    let undecided = answer(&client(2), &ours)
+        .unwrap()
+        .0
+        .to_string()
+        .replace("setup:active", "setup:actpass");
+    assert!(matches!(
+        complete(&ours, &undecided.parse().unwrap()),
+        Err(SdpError::BadAnswer(_))
+    ));
+}
+
+#[test]
+fn our_own_descriptions_read_back_as_written() {
+    let mut caller = client(1);
+    caller.candidates = vec!["candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host".into()];
+    let ours = offer(&caller);
+    assert_eq!(ours.to_string().parse::<SessionDescription>().unwrap(), ours);
+    let (answered, settled) = answer(&client(2), &ours).unwrap();
+    assert_eq!(settled.candidates, caller.candidates);
+    assert_eq!(
+        answered.to_string().parse::<SessionDescription>().unwrap(),
+        answered
+    );
+}
+
+#[test]
+fn a_description_without_end_is_not_read() {
+    let text = format!("{CHROMIUM_OFFER}{}", "a=x:y\r\n".repeat(20_000));
+    assert_eq!(text.parse::<SessionDescription>(), Err(SdpError::TooLong));
+}
+
+/// What a hostile peer could do to a real text.
+fn mutate(text: &str, cuts: &[(prop::sample::Index, u8)]) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for (index, what) in cuts {
+        let at = index.index(lines.len().max(1));
+        match what % 5 {
+            0 if lines.len() > 1 => drop(lines.remove(at)),
+            1 => lines.insert(at, lines[at].clone()),
+            2 => lines.swap(0, at),
+            3 => {
+                let half = lines[at].chars().count() / 2;
+                lines[at] = lines[at].chars().take(half).collect();
+            }
+            _ => lines[at] = lines[at].replace(['1', '9', ':'], "4294967296"),
+        }
+    }
+    lines.join("\r\n") + "\r\n"
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in "(?s).{0,400}") {
+        let _ = text.parse::<SessionDescription>();
+        let _ = format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{text}").parse::<SessionDescription>();
+    }
+
+    #[test]
+    fn a_mutilated_offer_is_answered_or_refused(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        if let Ok(offered) = mutate(CHROMIUM_OFFER, &cuts).parse::<SessionDescription>()
+            && let Ok((answered, _)) = answer(&client(2), &offered)
+        {
+            let reread: SessionDescription = answered.to_string().parse().unwrap();
+            prop_assert_eq!(reread.sections.len(), offered.sections.len());
+        }
+    }
+
+    #[test]
+    fn a_mutilated_answer_completes_or_is_refused(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        if let Ok(answered) = mutate(CHROMIUM_ANSWER, &cuts).parse::<SessionDescription>() {
+            let _ = complete(&offer(&client(1)), &answered);
+        }
+    }
+}
