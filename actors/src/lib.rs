@@ -20,6 +20,7 @@ pub mod call_port;
 pub mod client;
 pub mod counters;
 pub mod slot;
+pub mod srtp;
 pub mod stats;
 pub mod ui_bridge;
 

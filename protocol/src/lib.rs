@@ -9,6 +9,7 @@ pub mod demux;
 pub mod rtp;
 pub mod sdp;
 pub mod signaling;
+pub mod srtp;
 pub mod time;
 
 /// The two media of a call.
