@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`packet`] (the header), [`sequence`] (counting without end from 16 bits, and what reports say),
 //! [`payload`] (how codecs fill packets), then the sending side, [`sender`] and [`resend_cache`], and the receiving
-//! side.
+//! side, [`receiver`], which stands on [`jitter_buffer`] and [`missing`].
 //!
 //! | RFC | what |
 //! |---|---|
@@ -14,8 +14,11 @@
 
 use thiserror::Error;
 
+pub mod jitter_buffer;
+pub mod missing;
 pub mod packet;
 pub mod payload;
+pub mod receiver;
 pub mod resend_cache;
 pub mod sender;
 pub mod sequence;

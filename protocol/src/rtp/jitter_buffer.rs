@@ -1,0 +1,604 @@
+//! The video jitter buffer: packets in any order in, whole pictures in the right order out.
+//!
+//! A decoder fed a picture whose reference is missing shows garbage without a word, so this buffer never lets one
+//! through: at a gap the pictures behind it wait, the lost packets are asked for ([`Missing`]), and when that fails
+//! the stream is *frozen* until a whole key frame is there, which is asked for too.
+//!
+//! ```text
+//!                 a key frame starts                 pictures flow, those behind a gap wait
+//!   ┌────────┐ ────────────────────────► ┌─────────┐
+//!   │ Frozen │                           │ Flowing │
+//!   └────────┘ ◄──────────────────────── └─────────┘
+//!     ask for a key frame      a lost packet is given up, a picture is broken, the buffer is full
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::missing::{Missing, RetryPolicy};
+use super::payload::{AssembledPicture, Assembler, Place};
+use crate::VideoCodec;
+
+/// A gap of more packets than this is not repaired; a key frame is cheaper.
+const MAX_GAP: u64 = 512;
+
+/// The bounds of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferLimits {
+    /// Packets at most.
+    pub packets: usize,
+    /// Bytes at most.
+    pub bytes: usize,
+    /// Requests, and the time the buffer waits for their answers.
+    pub retry: RetryPolicy,
+    /// Time between two requests for a key frame, at least; a round trip if that is longer.
+    pub key_frame_interval: Duration,
+}
+
+impl Default for BufferLimits {
+    fn default() -> Self {
+        BufferLimits {
+            packets: 2048,
+            bytes: 4 << 20,
+            retry: RetryPolicy::default(),
+            key_frame_interval: Duration::from_millis(250),
+        }
+    }
+}
+
+/// A packet of the stream, its number unrolled.
+#[derive(Clone, Debug)]
+pub struct VideoPacket {
+    /// Its number.
+    pub sequence: u64,
+    /// Its picture.
+    pub timestamp: u32,
+    /// Whether it ends its picture.
+    pub marker: bool,
+    /// Its payload.
+    pub payload: Bytes,
+}
+
+/// A whole picture, ready to decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedPicture {
+    /// The bitstream.
+    pub data: Bytes,
+    /// Whether a decoder can start here.
+    pub key: bool,
+    /// When it was captured, in the sender's media clock.
+    pub timestamp: u32,
+    /// When it was whole and its turn.
+    pub at: Instant,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is kept or already used.
+    Taken,
+    /// It came after its picture was given up.
+    Late,
+    /// It was there before.
+    Duplicate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Frozen,
+    Flowing,
+}
+
+/// Orders packets and joins them to pictures.
+#[derive(Debug)]
+pub struct VideoJitterBuffer {
+    limits: BufferLimits,
+    assembler: Assembler,
+    state: State,
+    packets: BTreeMap<u64, VideoPacket>,
+    bytes: usize,
+    missing: Missing,
+    /// Flowing: the first packet of the next picture. Frozen: packets below are of no use. `None` before the first.
+    next: Option<u64>,
+    highest: u64,
+    /// The packets that were given up last.
+    abandoned: Range<u64>,
+    /// A decoder has nothing to go on from until a key frame has been delivered.
+    needs_key: bool,
+    started: bool,
+    ask_key_at: Option<Instant>,
+    asked_key_at: Option<Instant>,
+    pictures: VecDeque<ReceivedPicture>,
+}
+
+impl VideoJitterBuffer {
+    /// An empty buffer that waits for a key frame.
+    pub fn new(codec: VideoCodec, limits: BufferLimits) -> Self {
+        VideoJitterBuffer {
+            limits,
+            assembler: Assembler::new(codec),
+            state: State::Frozen,
+            packets: BTreeMap::new(),
+            bytes: 0,
+            missing: Missing::new(limits.retry),
+            next: None,
+            highest: 0,
+            abandoned: 0..0,
+            needs_key: true,
+            started: false,
+            ask_key_at: None,
+            asked_key_at: None,
+            pictures: VecDeque::new(),
+        }
+    }
+
+    /// Takes a packet in.
+    pub fn insert(&mut self, now: Instant, packet: VideoPacket) -> Verdict {
+        let sequence = packet.sequence;
+        let next = match self.next {
+            Some(next) => self.lowered(now, next, sequence),
+            None => self.begin(now, sequence),
+        };
+        if self.abandoned.contains(&sequence) {
+            return Verdict::Late;
+        }
+        if sequence < next || self.packets.contains_key(&sequence) {
+            return Verdict::Duplicate;
+        }
+        self.note_gap(now, sequence);
+        self.missing.found(sequence);
+        self.bytes += packet.payload.len();
+        self.packets.insert(sequence, packet);
+        if self.packets.len() > self.limits.packets || self.bytes > self.limits.bytes {
+            self.give_up(now, self.highest + 1);
+        } else if self.state == State::Frozen {
+            self.anchor(sequence..sequence + 2);
+        }
+        self.deliver(now);
+        Verdict::Taken
+    }
+
+    /// Gives up what is hopeless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(lost) = self.missing.hopeless(now) {
+            self.give_up(now, lost + 1);
+            self.deliver(now);
+        }
+    }
+
+    /// The next whole picture.
+    pub fn poll_picture(&mut self) -> Option<ReceivedPicture> {
+        self.pictures.pop_front()
+    }
+
+    /// The packets to ask for now.
+    pub fn resend_requests(&mut self, now: Instant, round_trip: Duration) -> Vec<u16> {
+        self.missing.requests(now, round_trip)
+    }
+
+    /// Whether to ask for a key frame now; asking is noted.
+    pub fn key_frame_request(&mut self, now: Instant, round_trip: Duration) -> bool {
+        let due = self.ask_key_at.is_some_and(|at| at <= now);
+        if due {
+            self.asked_key_at = Some(now);
+            self.ask_key_at = Some(now + self.limits.key_frame_interval.max(round_trip * 3 / 2));
+        }
+        due
+    }
+
+    /// When something is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        [self.missing.next_timeout(), self.ask_key_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether pictures are held back until a key frame comes.
+    pub fn is_frozen(&self) -> bool {
+        self.needs_key
+    }
+
+    /// The first packet. It may have been overtaken by others, so a key frame is not missed at once.
+    fn begin(&mut self, now: Instant, sequence: u64) -> u64 {
+        self.next = Some(sequence);
+        self.highest = sequence;
+        self.ask_key_at = Some(now + self.limits.retry.reorder_wait);
+        sequence
+    }
+
+    /// Until the first picture, packets from before the first one seen are welcome.
+    fn lowered(&mut self, now: Instant, next: u64, sequence: u64) -> u64 {
+        if self.started || self.state == State::Flowing || sequence >= next || next - sequence > MAX_GAP {
+            return next;
+        }
+        self.missing.add(now, sequence + 1..next);
+        self.next = Some(sequence);
+        sequence
+    }
+
+    /// Packets between the highest and this one are missing, unless they are too many.
+    fn note_gap(&mut self, now: Instant, sequence: u64) {
+        if sequence <= self.highest {
+            return;
+        }
+        if sequence - self.highest > MAX_GAP || self.missing.len() > self.limits.packets {
+            self.give_up(now, sequence);
+        } else {
+            self.missing.add(now, self.highest + 1..sequence);
+        }
+        self.highest = sequence;
+    }
+
+    /// Everything before `keep_from` is given up; nothing is delivered before the next key frame.
+    fn give_up(&mut self, now: Instant, keep_from: u64) {
+        let from = match self.state {
+            State::Flowing => self.next.unwrap_or(keep_from),
+            // The stretch that was given up before goes on.
+            State::Frozen if !self.abandoned.is_empty() => self.abandoned.start,
+            State::Frozen => self.next.unwrap_or(keep_from),
+        };
+        if self.state == State::Flowing {
+            self.state = State::Frozen;
+            let again = self.asked_key_at.map(|at| at + self.limits.key_frame_interval);
+            self.ask_key_at = Some(again.map_or(now, |at| at.max(now)));
+        }
+        self.needs_key = true;
+        self.started = true;
+        self.drop_before(from, keep_from);
+        self.anchor(keep_from..u64::MAX);
+    }
+
+    /// Looks for the start of a key frame among packets that may tell of one.
+    fn anchor(&mut self, candidates: Range<u64>) {
+        let found = self.packets.range(candidates).find(|(sequence, packet)| {
+            match self.assembler.place(&packet.payload) {
+                Place::KeyStart => true,
+                // Its first packet, if the one before belongs to another picture.
+                Place::KeyPart => sequence
+                    .checked_sub(1)
+                    .and_then(|before| self.packets.get(&before))
+                    .is_some_and(|before| before.timestamp != packet.timestamp),
+                Place::Other => false,
+            }
+        });
+        if let Some((&start, _)) = found {
+            let from = match self.abandoned.is_empty() {
+                true => start,
+                false => self.abandoned.start,
+            };
+            self.drop_before(from, start);
+            self.state = State::Flowing;
+            self.ask_key_at = None;
+        }
+    }
+
+    fn drop_before(&mut self, abandoned_from: u64, keep_from: u64) {
+        let kept = self.packets.split_off(&keep_from);
+        let dropped = std::mem::replace(&mut self.packets, kept);
+        self.bytes -= dropped.values().map(|packet| packet.payload.len()).sum::<usize>();
+        self.missing.forget_before(keep_from);
+        self.abandoned = abandoned_from..keep_from;
+        self.next = Some(keep_from);
+    }
+
+    fn deliver(&mut self, now: Instant) {
+        while self.state == State::Flowing {
+            let Some(picture) = self.complete_picture() else {
+                return;
+            };
+            let payloads = self
+                .packets
+                .range(picture.clone())
+                .map(|(_, packet)| &packet.payload);
+            let assembled = self.assembler.assemble(payloads);
+            let timestamp = self.packets.get(&picture.start).map(|packet| packet.timestamp);
+            match (assembled, timestamp) {
+                (Ok(assembled), Some(timestamp)) if assembled.key || !self.needs_key => {
+                    self.consume(picture);
+                    self.emit(now, timestamp, assembled);
+                }
+                // The bytes are no picture, or this is no key frame after all.
+                _ => self.give_up(now, picture.end),
+            }
+        }
+    }
+
+    fn emit(&mut self, now: Instant, timestamp: u32, AssembledPicture { data, key }: AssembledPicture) {
+        self.started = true;
+        self.needs_key = false;
+        self.pictures.push_back(ReceivedPicture {
+            data,
+            key,
+            timestamp,
+            at: now,
+        });
+    }
+
+    /// The packets of the next picture, if all are there. Padding between pictures is consumed on the way.
+    fn complete_picture(&mut self) -> Option<Range<u64>> {
+        let start = self.skip_padding()?;
+        let timestamp = self.packets.get(&start)?.timestamp;
+        for (expected, (&sequence, packet)) in (start..).zip(self.packets.range(start..)) {
+            if sequence != expected {
+                return None;
+            }
+            if packet.timestamp != timestamp {
+                return Some(start..sequence);
+            }
+            if packet.marker {
+                return Some(start..sequence + 1);
+            }
+        }
+        None
+    }
+
+    fn skip_padding(&mut self) -> Option<u64> {
+        let mut next = self.next?;
+        while self
+            .packets
+            .get(&next)
+            .is_some_and(|packet| packet.payload.is_empty())
+        {
+            self.consume(next..next + 1);
+            next += 1;
+        }
+        Some(next)
+    }
+
+    fn consume(&mut self, picture: Range<u64>) {
+        self.next = Some(picture.end);
+        let rest = self.packets.split_off(&picture.end);
+        let used = std::mem::replace(&mut self.packets, rest);
+        self.bytes -= used.values().map(|packet| packet.payload.len()).sum::<usize>();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::rtp::payload::{Packetizer, PayloadFormat};
+    use proptest::prelude::*;
+
+    const FIRST: u64 = 65_530;
+    const PICTURE_BYTES: usize = 2500;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// VP8 pictures of three packets each; those in `keys` are key frames.
+    fn pictures(count: u8, keys: &[u8]) -> Vec<VideoPacket> {
+        let mut packetizer = Packetizer::new(PayloadFormat::Vp8, 0);
+        let mut packets = vec![];
+        for n in 0..count {
+            let mut data = vec![n; PICTURE_BYTES];
+            data[0] = u8::from(!keys.contains(&n));
+            let mut fragments = vec![];
+            packetizer.packetize(&data.into(), 1000, &mut fragments).unwrap();
+            let last = fragments.len() - 1;
+            for (at, fragment) in fragments.iter().enumerate() {
+                let mut payload = vec![];
+                fragment.write(&mut payload);
+                packets.push(VideoPacket {
+                    sequence: FIRST + packets.len() as u64,
+                    timestamp: u32::from(n) * 3000,
+                    marker: at == last,
+                    payload: payload.into(),
+                });
+            }
+        }
+        packets
+    }
+
+    fn buffer() -> VideoJitterBuffer {
+        VideoJitterBuffer::new(VideoCodec::Vp8, BufferLimits::default())
+    }
+
+    /// The numbers of the pictures that are ready.
+    fn shown(buffer: &mut VideoJitterBuffer) -> Vec<u8> {
+        std::iter::from_fn(|| buffer.poll_picture())
+            .map(|picture| {
+                assert_eq!(picture.data.len(), PICTURE_BYTES, "whole");
+                picture.data[1]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn pictures_come_out_whole_and_in_order_whatever_the_order_of_packets() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        let mut packets = pictures(3, &[0]);
+        packets.swap(0, 2);
+        packets.swap(4, 7);
+        for packet in packets {
+            assert_eq!(buffer.insert(now, packet), Verdict::Taken);
+        }
+        assert_eq!(shown(&mut buffer), [0, 1, 2]);
+        assert_eq!((buffer.next_timeout(), buffer.bytes), (None, 0));
+    }
+
+    #[test]
+    fn behind_a_gap_pictures_wait_for_the_packet_that_was_asked_for() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        let mut packets = pictures(4, &[0]);
+        let lost = packets.remove(4);
+        for packet in packets {
+            buffer.insert(now, packet);
+        }
+        assert_eq!(shown(&mut buffer), [0]);
+        assert_eq!(
+            buffer.resend_requests(now + ms(5), ms(20)),
+            [lost.sequence as u16]
+        );
+        buffer.insert(now + ms(25), lost.clone());
+        assert_eq!(shown(&mut buffer), [1, 2, 3]);
+        assert_eq!(buffer.insert(now + ms(26), lost), Verdict::Duplicate);
+    }
+
+    #[test]
+    fn when_hope_ends_the_stream_is_frozen_until_a_key_frame() {
+        let start = Instant::now();
+        let mut buffer = buffer();
+        let mut packets = pictures(6, &[0, 4]);
+        let lost = packets.remove(4);
+        let rest = packets.split_off(8);
+        for packet in packets {
+            buffer.insert(start, packet);
+        }
+        assert_eq!(shown(&mut buffer), [0]);
+        assert!(!buffer.key_frame_request(start + ms(499), ms(20)));
+        let end = start + ms(500);
+        buffer.handle_timeout(end);
+        assert!(buffer.is_frozen() && buffer.key_frame_request(end, ms(20)));
+        assert!(
+            !buffer.key_frame_request(end, ms(20)),
+            "asked once, then after a while"
+        );
+        assert_eq!(buffer.insert(end, lost), Verdict::Late);
+        for packet in rest {
+            buffer.insert(end + ms(30), packet);
+        }
+        assert_eq!(shown(&mut buffer), [4, 5]);
+        assert!(!buffer.is_frozen());
+        assert_eq!(buffer.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_key_frame_is_asked_for_when_the_first_one_was_missed() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        for packet in pictures(2, &[0]).into_iter().skip(1) {
+            buffer.insert(now, packet);
+        }
+        assert!(
+            !buffer.key_frame_request(now, ms(20)),
+            "the start may only be late"
+        );
+        assert!(buffer.key_frame_request(now + ms(5), ms(20)));
+        assert_eq!(shown(&mut buffer), []);
+        assert!(buffer.key_frame_request(now + ms(255), ms(20)), "and again");
+    }
+
+    #[test]
+    fn a_jump_in_the_numbers_is_not_asked_for_packet_by_packet() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        for packet in pictures(1, &[0]) {
+            buffer.insert(now, packet);
+        }
+        let mut jumped = pictures(2, &[0, 1]);
+        for packet in &mut jumped {
+            packet.sequence += 2500;
+        }
+        assert_eq!(shown(&mut buffer), [0]);
+        for packet in jumped.split_off(3) {
+            buffer.insert(now, packet);
+        }
+        assert_eq!(buffer.resend_requests(now + ms(5), ms(20)), Vec::<u16>::new());
+        assert_eq!(
+            shown(&mut buffer),
+            [1],
+            "a key frame after the jump is shown at once"
+        );
+    }
+
+    #[test]
+    fn a_picture_that_is_none_freezes_the_stream() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        let mut packets = pictures(3, &[0, 2]);
+        packets[3].payload = Bytes::from_static(b"\x00not the start of a frame");
+        for packet in packets {
+            buffer.insert(now, packet);
+        }
+        assert_eq!(shown(&mut buffer), [0, 2]);
+    }
+
+    #[test]
+    fn padding_between_and_inside_pictures_is_no_picture() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        let mut packets = pictures(2, &[0]);
+        for packet in &mut packets[3..] {
+            packet.sequence += 1;
+        }
+        packets.insert(
+            3,
+            VideoPacket {
+                sequence: FIRST + 3,
+                timestamp: 0,
+                marker: false,
+                payload: Bytes::new(),
+            },
+        );
+        for packet in packets {
+            buffer.insert(now, packet);
+        }
+        assert_eq!(shown(&mut buffer), [0, 1]);
+    }
+
+    #[test]
+    fn the_buffer_never_outgrows_its_bounds() {
+        let now = Instant::now();
+        let limits = BufferLimits {
+            packets: 20,
+            bytes: 8000,
+            ..BufferLimits::default()
+        };
+        let mut buffer = VideoJitterBuffer::new(VideoCodec::Vp8, limits);
+        for packet in pictures(100, &[0, 90])
+            .into_iter()
+            .filter(|packet| packet.sequence != FIRST + 4)
+        {
+            buffer.insert(now, packet);
+            assert!(buffer.packets.len() <= 20 && buffer.bytes <= 8000);
+        }
+        assert_eq!(
+            shown(&mut buffer),
+            std::iter::once(0).chain(90..100).collect::<Vec<_>>()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_packets_in_any_order_are_safe(
+            codec in prop::sample::select(vec![VideoCodec::H264, VideoCodec::Vp8]),
+            packets in proptest::collection::vec(
+                (0u64..600, 0u32..4, any::<bool>(), proptest::collection::vec(any::<u8>(), 0..8), 0u64..200), 0..300),
+        ) {
+            let mut now = Instant::now();
+            let limits = BufferLimits { packets: 50, bytes: 300, ..BufferLimits::default() };
+            let mut buffer = VideoJitterBuffer::new(codec, limits);
+            for (sequence, timestamp, marker, payload, wait) in packets {
+                now += ms(wait);
+                buffer.handle_timeout(now);
+                buffer.insert(now, VideoPacket { sequence, timestamp, marker, payload: payload.into() });
+                buffer.resend_requests(now, ms(10));
+                buffer.key_frame_request(now, ms(10));
+                prop_assert!(buffer.packets.len() <= 50 && buffer.bytes <= 300);
+                prop_assert_eq!(buffer.bytes, buffer.packets.values().map(|p| p.payload.len()).sum::<usize>());
+            }
+        }
+
+        #[test]
+        fn shuffled_packets_give_every_picture(seed in proptest::collection::vec(any::<prop::sample::Index>(), 30)) {
+            let now = Instant::now();
+            let mut buffer = buffer();
+            let mut packets = pictures(10, &[0]);
+            for (at, index) in seed.iter().enumerate().skip(3) {
+                packets.swap(at, 3 + index.index(27));
+            }
+            for packet in packets {
+                buffer.insert(now, packet);
+            }
+            prop_assert_eq!(shown(&mut buffer), (0..10).collect::<Vec<u8>>());
+        }
+    }
+}

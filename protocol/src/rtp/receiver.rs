@@ -1,0 +1,430 @@
+//! The receiving side of one medium: decrypted datagrams in, whole pictures or numbered sound packets out, and the
+//! requests that go back.
+//!
+//! A machine: [`RtpReceiver::handle_datagram`] and [`RtpReceiver::handle_timeout`] feed it,
+//! [`RtpReceiver::poll_output`] drains it, [`RtpReceiver::next_timeout`] says when to call again. What the next life
+//! of its actor needs is its [`ReceiverResume`].
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Error;
+use super::jitter_buffer::{BufferLimits, ReceivedPicture, Verdict, VideoJitterBuffer, VideoPacket};
+use super::packet::{Header, Packet};
+use super::sender::Rtx;
+use super::sequence::{Reception, ReceptionFigures, SequenceUnroller, TimestampUnroller};
+use crate::VideoCodec;
+use crate::rtp::payload::PayloadFormat;
+
+/// The original sequence number before a retransmitted payload (RFC 4588 §4).
+const ORIGINAL_SEQUENCE: usize = 2;
+/// Assumed until it has been measured.
+const FIRST_ROUND_TRIP: Duration = Duration::from_millis(50);
+
+/// What was negotiated for a medium.
+#[derive(Clone, Debug)]
+pub struct ReceiverSettings {
+    /// Its codec.
+    pub medium: Medium,
+    /// The payload type we gave it.
+    pub payload_type: u8,
+    /// The peer's stream, where signaled; otherwise the first that comes.
+    pub ssrc: Option<u32>,
+}
+
+/// What is received.
+#[derive(Clone, Debug)]
+pub enum Medium {
+    /// Opus packets.
+    Audio,
+    /// Pictures.
+    Video {
+        /// Their codec.
+        codec: VideoCodec,
+        /// The peer's retransmissions, where negotiated; its SSRC where signaled.
+        rtx: Option<RtxSource>,
+        /// The jitter buffer's bounds.
+        limits: BufferLimits,
+    },
+}
+
+/// Where retransmissions come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtxSource {
+    /// The payload type we gave them.
+    pub payload_type: u8,
+    /// The peer's stream, where signaled.
+    pub ssrc: Option<u32>,
+}
+
+impl From<Rtx> for RtxSource {
+    fn from(rtx: Rtx) -> Self {
+        RtxSource {
+            payload_type: rtx.payload_type,
+            ssrc: Some(rtx.ssrc),
+        }
+    }
+}
+
+/// A packet of sound, its numbers unrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedSound {
+    /// Its number.
+    pub sequence: u64,
+    /// When it was sampled, in the sender's media clock.
+    pub timestamp: u64,
+    /// The Opus packet.
+    pub payload: Bytes,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// What a receiver wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Decode a picture.
+    Picture(ReceivedPicture),
+    /// Buffer and play a packet of sound.
+    Sound(ReceivedSound),
+    /// Ask the peer for these packets again (NACK).
+    RequestResend(Vec<u16>),
+    /// Ask the peer for a key frame (PLI).
+    RequestKeyFrame,
+}
+
+/// What a receiver counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverCounts {
+    /// Packets of the stream itself, duplicates included.
+    pub packets: u64,
+    /// Retransmissions.
+    pub retransmissions: u64,
+    /// Packets that came after they were given up.
+    pub late: u64,
+    /// Packets that had come before.
+    pub duplicates: u64,
+    /// Datagrams that are not of this medium, or make no sense.
+    pub refused: u64,
+}
+
+/// Where a receiver goes on after a restart: the peer's numbers are not lost, one key frame is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiverResume {
+    sequences: SequenceUnroller,
+    timestamps: TimestampUnroller,
+    reception: Reception,
+    ssrc: Option<u32>,
+    counts: ReceiverCounts,
+}
+
+/// The receiving side of one medium.
+#[derive(Debug)]
+pub struct RtpReceiver {
+    settings: ReceiverSettings,
+    resume: ReceiverResume,
+    /// `None` for sound, which is buffered where it is played.
+    video: Option<VideoJitterBuffer>,
+    round_trip: Duration,
+    outputs: VecDeque<Output>,
+}
+
+impl RtpReceiver {
+    /// A receiver, from the start or from where its former life was.
+    pub fn new(settings: ReceiverSettings, resume: Option<ReceiverResume>, now: Instant) -> Self {
+        let (video, format) = match &settings.medium {
+            Medium::Audio => (None, PayloadFormat::Opus),
+            Medium::Video { codec, limits, .. } => (
+                Some(VideoJitterBuffer::new(*codec, *limits)),
+                PayloadFormat::from(*codec),
+            ),
+        };
+        let resume = resume.unwrap_or(ReceiverResume {
+            sequences: SequenceUnroller::default(),
+            timestamps: TimestampUnroller::default(),
+            reception: Reception::new(format.clock_rate(), now),
+            ssrc: settings.ssrc,
+            counts: ReceiverCounts::default(),
+        });
+        RtpReceiver {
+            settings,
+            resume,
+            video,
+            round_trip: FIRST_ROUND_TRIP,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The round trip as the reports measure it: it sets the pace of requests.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
+    }
+
+    /// Takes a decrypted datagram that arrived `at`.
+    ///
+    /// # Errors
+    /// When it is not RTP; it is counted and has no other effect.
+    pub fn handle_datagram(&mut self, at: Instant, datagram: &Bytes) -> Result<(), Error> {
+        let packet = Packet::parse(datagram).inspect_err(|_| self.resume.counts.refused += 1)?;
+        if packet.header.payload_type == self.settings.payload_type {
+            self.handle_original(at, packet);
+        } else if self.is_retransmission(&packet.header) {
+            self.handle_retransmission(at, &packet);
+        } else {
+            self.resume.counts.refused += 1;
+        }
+        Ok(())
+    }
+
+    /// Does what is due: requests, and giving up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(video) = &mut self.video else { return };
+        video.handle_timeout(now);
+        while let Some(picture) = video.poll_picture() {
+            self.outputs.push_back(Output::Picture(picture));
+        }
+        let lost = video.resend_requests(now, self.round_trip);
+        if !lost.is_empty() {
+            self.outputs.push_back(Output::RequestResend(lost));
+        }
+        if video.key_frame_request(now, self.round_trip) {
+            self.outputs.push_back(Output::RequestKeyFrame);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.video.as_ref().and_then(VideoJitterBuffer::next_timeout)
+    }
+
+    /// What a next life must know.
+    pub fn resume(&self) -> ReceiverResume {
+        self.resume
+    }
+
+    /// What the next report block says; `None` before the first packet.
+    pub fn figures(&self) -> Option<(u32, ReceptionFigures)> {
+        let figures = self.resume.reception.figures();
+        self.resume
+            .ssrc
+            .filter(|_| figures.received > 0)
+            .map(|ssrc| (ssrc, figures))
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> ReceiverCounts {
+        self.resume.counts
+    }
+
+    fn handle_original(&mut self, at: Instant, packet: Packet) {
+        let Header {
+            ssrc,
+            sequence_number,
+            timestamp,
+            ..
+        } = packet.header;
+        let known = *self.resume.ssrc.get_or_insert(ssrc);
+        let sequence = (ssrc == known).then(|| self.resume.sequences.unroll(sequence_number));
+        let Some(sequence) = sequence.flatten() else {
+            self.resume.counts.refused += 1;
+            return;
+        };
+        self.resume.counts.packets += 1;
+        self.resume.reception.record(sequence, timestamp, at);
+        let full = self.resume.timestamps.unroll(timestamp);
+        if self.video.is_some() {
+            return self.buffer(at, sequence, packet.header, packet.payload);
+        }
+        if !packet.payload.is_empty() {
+            self.outputs.push_back(Output::Sound(ReceivedSound {
+                sequence,
+                timestamp: full,
+                payload: packet.payload,
+                at,
+            }));
+        }
+    }
+
+    fn is_retransmission(&self, header: &Header) -> bool {
+        match &self.settings.medium {
+            Medium::Video { rtx: Some(rtx), .. } => {
+                header.payload_type == rtx.payload_type && rtx.ssrc.is_none_or(|ssrc| ssrc == header.ssrc)
+            }
+            Medium::Video { rtx: None, .. } | Medium::Audio => false,
+        }
+    }
+
+    /// RFC 4588 §4: the payload of a retransmission is the original sequence number and the original payload. One
+    /// of nothing but padding is a bandwidth probe.
+    fn handle_retransmission(&mut self, at: Instant, packet: &Packet) {
+        self.resume.counts.retransmissions += 1;
+        let Some((original, _)) = packet.payload.split_first_chunk::<ORIGINAL_SEQUENCE>() else {
+            return;
+        };
+        let sequence_number = u16::from_be_bytes(*original);
+        match self.resume.sequences.nearest(sequence_number) {
+            Some(sequence) => {
+                let payload = packet.payload.slice(ORIGINAL_SEQUENCE..);
+                self.buffer(at, sequence, packet.header, payload);
+            }
+            None => self.resume.counts.refused += 1,
+        }
+    }
+
+    fn buffer(&mut self, at: Instant, sequence: u64, header: Header, payload: Bytes) {
+        let Some(video) = &mut self.video else { return };
+        let verdict = video.insert(
+            at,
+            VideoPacket {
+                sequence,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                payload,
+            },
+        );
+        match verdict {
+            Verdict::Taken => {}
+            Verdict::Late => self.resume.counts.late += 1,
+            Verdict::Duplicate => self.resume.counts.duplicates += 1,
+        }
+        while let Some(picture) = video.poll_picture() {
+            self.outputs.push_back(Output::Picture(picture));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const RTX: RtxSource = RtxSource {
+        payload_type: 97,
+        ssrc: Some(8),
+    };
+
+    fn video() -> ReceiverSettings {
+        let medium = Medium::Video {
+            codec: VideoCodec::Vp8,
+            rtx: Some(RTX),
+            limits: BufferLimits::default(),
+        };
+        ReceiverSettings {
+            medium,
+            payload_type: 96,
+            ssrc: Some(7),
+        }
+    }
+
+    fn datagram(payload_type: u8, ssrc: u32, sequence_number: u16, payload: &[u8]) -> Bytes {
+        let header = Header {
+            marker: true,
+            payload_type,
+            sequence_number,
+            timestamp: 3000,
+            ssrc,
+        };
+        let mut out = vec![];
+        header.write(&mut out);
+        out.extend_from_slice(payload);
+        out.into()
+    }
+
+    fn drain(receiver: &mut RtpReceiver) -> Vec<Output> {
+        std::iter::from_fn(|| receiver.poll_output()).collect()
+    }
+
+    /// A VP8 key frame in one packet.
+    const KEY: &[u8] = &[0x10, 0x00, 0xaa];
+    /// Any other frame.
+    const INTER: &[u8] = &[0x10, 0x01, 0xbb];
+
+    #[test]
+    fn a_retransmission_takes_the_place_of_the_lost_packet() {
+        let now = Instant::now();
+        let mut receiver = RtpReceiver::new(video(), None, now);
+        receiver
+            .handle_datagram(now, &datagram(96, 7, 65_535, KEY))
+            .unwrap();
+        receiver.handle_datagram(now, &datagram(96, 7, 1, INTER)).unwrap();
+        assert_eq!(drain(&mut receiver).len(), 1);
+        let soon = receiver.next_timeout().unwrap();
+        receiver.handle_timeout(soon);
+        assert_eq!(drain(&mut receiver), [Output::RequestResend(vec![0])]);
+        let again = [&[0, 0][..], INTER].concat();
+        receiver
+            .handle_datagram(now, &datagram(97, 8, 500, &again))
+            .unwrap();
+        assert_eq!(drain(&mut receiver).len(), 2);
+        assert_eq!(receiver.counts().retransmissions, 1);
+        // RFC 4588: the loss stays a loss in the reports about the stream itself.
+        assert_eq!(receiver.figures().unwrap().1.lost(), 1);
+    }
+
+    #[test]
+    fn strangers_and_probes_change_nothing() {
+        let now = Instant::now();
+        let mut receiver = RtpReceiver::new(video(), None, now);
+        for stranger in [
+            datagram(97, 8, 1, &[]),
+            datagram(97, 8, 1, KEY),
+            datagram(96, 9, 1, KEY),
+            datagram(98, 7, 1, KEY),
+        ] {
+            receiver.handle_datagram(now, &stranger).unwrap();
+        }
+        assert!(
+            receiver
+                .handle_datagram(now, &Bytes::from_static(b"not RTP"))
+                .is_err()
+        );
+        assert_eq!((drain(&mut receiver), receiver.figures()), (vec![], None));
+        assert_eq!(receiver.counts().refused, 4);
+    }
+
+    #[test]
+    fn sound_goes_on_at_once_with_its_numbers_unrolled() {
+        let now = Instant::now();
+        let settings = ReceiverSettings {
+            medium: Medium::Audio,
+            payload_type: 111,
+            ssrc: None,
+        };
+        let mut receiver = RtpReceiver::new(settings, None, now);
+        for number in [65_535, 0] {
+            receiver
+                .handle_datagram(now, &datagram(111, 5, number, b"sound"))
+                .unwrap();
+        }
+        let numbers: Vec<u64> = drain(&mut receiver)
+            .into_iter()
+            .map(|output| match output {
+                Output::Sound(sound) => sound.sequence,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(numbers[1], numbers[0] + 1);
+        assert_eq!(receiver.figures().unwrap().0, 5, "the first stream was learned");
+    }
+
+    #[test]
+    fn a_next_life_counts_on_and_asks_for_one_key_frame() {
+        let now = Instant::now();
+        let mut first = RtpReceiver::new(video(), None, now);
+        first.handle_datagram(now, &datagram(96, 7, 65_535, KEY)).unwrap();
+        let mut second = RtpReceiver::new(video(), Some(first.resume()), now);
+        second.handle_datagram(now, &datagram(96, 7, 0, INTER)).unwrap();
+        let soon = second.next_timeout().unwrap();
+        second.handle_timeout(soon);
+        assert_eq!(drain(&mut second), [Output::RequestKeyFrame]);
+        let (_, figures) = second.figures().unwrap();
+        assert_eq!((figures.expected, figures.lost()), (2, 0));
+        assert_eq!(figures.highest_sequence, 1 << 16);
+    }
+}
