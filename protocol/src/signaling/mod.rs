@@ -1,10 +1,13 @@
 //! The language between a client and the server: JSON text messages over a WebSocket over TLS.
 //!
-//! Reading order: [`messages`] (the vocabulary), [`user_name`], [`certificate`], [`opaque`] (passwords, RFC 9807).
+//! Reading order: [`messages`] (the vocabulary), [`user_name`], [`certificate`], [`opaque`] (passwords, RFC 9807),
+//! [`switchboard`] (the server's state), [`framing`] (WebSocket frames, RFC 6455).
 
 pub mod certificate;
+pub mod framing;
 pub mod messages;
 pub mod opaque;
+pub mod switchboard;
 pub mod user_name;
 
 pub use certificate::CertificateHash;

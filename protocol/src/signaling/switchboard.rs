@@ -1,0 +1,631 @@
+//! Who is there and who is in a call with whom: the server's state as one value.
+//!
+//! Sessions, messages and time go in by `handle_*`; what to tell whom comes out of [`Switchboard::poll_output`].
+//! The machine knows no clock and no socket, so every story of two parties can be told in virtual time.
+//!
+//! **Invariant:** a user is in at most one call, from the first ring on, and a call has two users who are in it.
+//! That is why two who call each other at the same time end up in one call: the first request reserves both.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::messages::{
+    CallId, ClientMessage, DeclineReason, EndReason, ErrorCode, GoodbyeReason, OngoingCall, Presence,
+    ServerMessage,
+};
+use super::user_name::UserName;
+
+#[cfg(test)]
+mod tests;
+
+/// What is kept for a party whose connection was lost in a call: descriptions and their candidates fit well.
+/// Beyond that the party counts as lost.
+const MAX_MISSED_BYTES: usize = 128 * 1024;
+
+/// What a kept message weighs besides its texts.
+const MISSED_OVERHEAD: usize = 256;
+
+/// Names one connection that has logged in; chosen by the server, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// How a session came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// By password.
+    Login {
+        /// Ends another session of the same user instead of being refused.
+        take_over: bool,
+    },
+    /// By the token of an earlier connection, whose place it takes.
+    Resume,
+}
+
+/// The times of a switchboard.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long it rings before nobody answered.
+    pub ring_timeout: Duration,
+    /// How long a party of a call may be without a connection.
+    pub resume_grace: Duration,
+    /// The name of the first call; later ones count up. Differs between runs, so that no client takes a call of
+    /// this run for one of the last.
+    pub first_call: CallId,
+}
+
+/// What the server has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The session is logged in: send it `logged_in`.
+    Admitted {
+        /// Which.
+        session: SessionId,
+        /// Who it is.
+        user: UserName,
+        /// The call it is still in.
+        call: Option<OngoingCall>,
+    },
+    /// The user has a session already: send `already_logged_in`.
+    Refused {
+        /// Which.
+        session: SessionId,
+    },
+    /// Send it a message.
+    Send {
+        /// Whom.
+        session: SessionId,
+        /// What.
+        message: ServerMessage,
+    },
+    /// Another session took its place: say goodbye to it.
+    Expelled {
+        /// Whom.
+        session: SessionId,
+        /// Why.
+        reason: GoodbyeReason,
+    },
+    /// Tell everybody else.
+    Presence {
+        /// Who changed.
+        user: UserName,
+        /// The new state.
+        presence: Presence,
+    },
+}
+
+/// The state of all users and calls.
+#[derive(Debug)]
+pub struct Switchboard {
+    settings: Settings,
+    users: HashMap<UserName, User>,
+    sessions: HashMap<SessionId, UserName>,
+    calls: HashMap<CallId, Call>,
+    next_call: u64,
+    deadlines: BTreeSet<(Instant, Deadline)>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+struct User {
+    connection: Connection,
+    call: Option<CallId>,
+    /// What everybody was told last.
+    announced: Presence,
+}
+
+#[derive(Debug)]
+enum Connection {
+    Offline,
+    Here(SessionId),
+    /// Lost during a call, with what it missed since.
+    Away(Away),
+}
+
+#[derive(Debug)]
+struct Away {
+    /// When its call ends.
+    until: Instant,
+    /// Sent if it comes back until then.
+    missed: Vec<ServerMessage>,
+    missed_bytes: usize,
+}
+
+impl Away {
+    /// False when it does not fit any more.
+    fn keep(&mut self, message: ServerMessage) -> bool {
+        self.missed_bytes += MISSED_OVERHEAD
+            + match &message {
+                ServerMessage::Description { sdp, .. } => sdp.len(),
+                ServerMessage::Candidate { candidate, mid, .. } => candidate.len() + mid.len(),
+                _ => 0,
+            };
+        let fits = self.missed_bytes <= MAX_MISSED_BYTES;
+        if fits {
+            self.missed.push(message);
+        }
+        fits
+    }
+}
+
+#[derive(Debug)]
+struct Call {
+    caller: UserName,
+    callee: UserName,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Ringing { until: Instant },
+    Accepted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Deadline {
+    Ring(CallId),
+    Grace(UserName),
+}
+
+/// A party's place in a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Caller,
+    Callee,
+}
+
+impl User {
+    fn presence(&self) -> Presence {
+        match (&self.connection, self.call) {
+            (Connection::Offline, _) => Presence::Offline,
+            (Connection::Here(_), None) => Presence::Available,
+            (Connection::Here(_) | Connection::Away(_), Some(_)) => Presence::Busy,
+            (Connection::Away(_), None) => Presence::Offline,
+        }
+    }
+}
+
+impl Call {
+    fn role(&self, user: &UserName) -> Option<Role> {
+        match user {
+            user if *user == self.caller => Some(Role::Caller),
+            user if *user == self.callee => Some(Role::Callee),
+            _ => None,
+        }
+    }
+
+    fn other(&self, role: Role) -> &UserName {
+        match role {
+            Role::Caller => &self.callee,
+            Role::Callee => &self.caller,
+        }
+    }
+}
+
+impl Switchboard {
+    /// Nobody is there yet.
+    pub fn new(settings: Settings) -> Self {
+        Switchboard {
+            next_call: settings.first_call.0,
+            settings,
+            users: HashMap::new(),
+            sessions: HashMap::new(),
+            calls: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// An account exists: from the store at the start, or registered just now. Everybody hears of it.
+    pub fn add_user(&mut self, user: UserName) {
+        if !self.users.contains_key(&user) {
+            self.outputs.push_back(Output::Presence {
+                user: user.clone(),
+                presence: Presence::Offline,
+            });
+            self.user(&user);
+        }
+    }
+
+    /// A session proved who it is.
+    pub fn handle_entry(&mut self, session: SessionId, user: &UserName, entry: Entry) {
+        // As typed at registration, not as typed now.
+        let user = &self
+            .users
+            .get_key_value(user)
+            .map_or_else(|| user.clone(), |(known, _)| known.clone());
+        let before = std::mem::replace(&mut self.user(user).connection, Connection::Offline);
+        let mut missed = Vec::new();
+        match (before, entry) {
+            (Connection::Offline, _) => {}
+            (Connection::Here(old), Entry::Login { take_over: false }) => {
+                self.user(user).connection = Connection::Here(old);
+                return self.outputs.push_back(Output::Refused { session });
+            }
+            (Connection::Here(old), Entry::Login { take_over: true }) => {
+                self.expel(old);
+                self.end_call_of(user, EndReason::PeerLeft, Some(user));
+            }
+            // The same client on a new connection, before the old one was noticed to be dead.
+            (Connection::Here(old), Entry::Resume) => self.expel(old),
+            (Connection::Away(away), Entry::Resume) => {
+                self.deadlines
+                    .remove(&(away.until, Deadline::Grace(user.clone())));
+                missed = away.missed;
+            }
+            // The client was started anew: it knows nothing of the call.
+            (Connection::Away(away), Entry::Login { .. }) => {
+                self.deadlines
+                    .remove(&(away.until, Deadline::Grace(user.clone())));
+                self.end_call_of(user, EndReason::PeerLost, Some(user));
+            }
+        }
+        self.user(user).connection = Connection::Here(session);
+        self.sessions.insert(session, user.clone());
+        let call = self.ongoing_call(user);
+        self.outputs.push_back(Output::Admitted {
+            session,
+            user: user.clone(),
+            call,
+        });
+        for message in missed {
+            self.outputs.push_back(Output::Send { session, message });
+        }
+        self.announce(user);
+    }
+
+    /// A logged-in session sent a message. What it may not do is answered by an error and changes nothing.
+    pub fn handle_message(&mut self, now: Instant, session: SessionId, message: ClientMessage) {
+        let Some(user) = self.sessions.get(&session).cloned() else {
+            return; // it was taken over; this was on its way
+        };
+        let outcome = match message {
+            ClientMessage::Call { user: callee } => self.request(now, &user, &callee),
+            ClientMessage::Accept { call } => self.accept(&user, call),
+            ClientMessage::Decline { call, reason } => self.decline(&user, call, reason),
+            ClientMessage::Cancel { call } => self.cancel(&user, call),
+            ClientMessage::HangUp { call } => self.hang_up(&user, call),
+            ClientMessage::Description { call, kind, sdp } => {
+                self.relay(&user, call, ServerMessage::Description { call, kind, sdp })
+            }
+            ClientMessage::Candidate { call, candidate, mid } => {
+                self.relay(&user, call, ServerMessage::Candidate { call, candidate, mid })
+            }
+            ClientMessage::Hello { .. }
+            | ClientMessage::RegisterStart { .. }
+            | ClientMessage::RegisterFinish { .. }
+            | ClientMessage::LoginStart { .. }
+            | ClientMessage::LoginFinish { .. }
+            | ClientMessage::Resume { .. }
+            | ClientMessage::LogOut
+            | ClientMessage::Ping
+            | ClientMessage::Pong => Err(Refusal::new(ErrorCode::NotAllowed, "not a matter of calls")),
+        };
+        if let Err(refusal) = outcome {
+            self.outputs.push_back(Output::Send {
+                session,
+                message: refusal.into(),
+            });
+        }
+    }
+
+    /// The user logged out.
+    pub fn handle_leave(&mut self, session: SessionId) {
+        if let Some(user) = self.sessions.remove(&session) {
+            self.user(&user).connection = Connection::Offline;
+            self.end_call_of(&user, EndReason::PeerLeft, None);
+            self.announce(&user);
+        }
+    }
+
+    /// The connection of a session is gone. In a call its user may come back for a while.
+    pub fn handle_loss(&mut self, now: Instant, session: SessionId) {
+        let Some(user) = self.sessions.remove(&session) else {
+            return; // it left before, or was taken over
+        };
+        let until = now + self.settings.resume_grace;
+        let entry = self.user(&user);
+        if entry.call.is_some() {
+            entry.connection = Connection::Away(Away {
+                until,
+                missed: Vec::new(),
+                missed_bytes: 0,
+            });
+            self.deadlines.insert((until, Deadline::Grace(user)));
+        } else {
+            entry.connection = Connection::Offline;
+            self.announce(&user);
+        }
+    }
+
+    /// Ends what has lasted too long.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, deadline)) = self.deadlines.first().filter(|(due, _)| *due <= now).cloned() {
+            self.deadlines.pop_first();
+            match deadline {
+                Deadline::Ring(call) => self.end_call(call, EndReason::NoAnswer),
+                Deadline::Grace(user) => {
+                    self.user(&user).connection = Connection::Offline;
+                    self.end_call_of(&user, EndReason::PeerLost, None);
+                    self.announce(&user);
+                }
+            }
+        }
+    }
+
+    /// When [`Switchboard::handle_timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// What is to be done next, in this order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How many calls there are, ringing ones included.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+}
+
+/// The requests of a session, each authorised here.
+impl Switchboard {
+    fn request(&mut self, now: Instant, caller: &UserName, callee: &str) -> Result<(), Refusal> {
+        if let Some(call) = self.users.get(caller).and_then(|user| user.call) {
+            return Err(Refusal::new(ErrorCode::AlreadyInCall, "you are in a call").about(call));
+        }
+        let unknown = || Refusal::new(ErrorCode::UnknownUser, "no such user");
+        let callee = UserName::parse(callee).map_err(|_| unknown())?;
+        if callee == *caller {
+            return Err(Refusal::new(ErrorCode::CalledSelf, "that is you"));
+        }
+        let (callee, user) = self.users.get_key_value(&callee).ok_or_else(unknown)?;
+        match user.presence() {
+            Presence::Offline => return Err(Refusal::new(ErrorCode::UserOffline, "the user is offline")),
+            Presence::Busy => return Err(Refusal::new(ErrorCode::UserBusy, "the user is in a call")),
+            Presence::Available => {}
+        }
+        let callee = callee.clone();
+        let call = CallId(self.next_call);
+        self.next_call += 1;
+        let until = now + self.settings.ring_timeout;
+        self.deadlines.insert((until, Deadline::Ring(call)));
+        self.user(caller).call = Some(call);
+        self.user(&callee).call = Some(call);
+        self.tell(
+            caller,
+            ServerMessage::Ringing {
+                call,
+                user: callee.to_string(),
+            },
+        );
+        self.tell(
+            &callee,
+            ServerMessage::Incoming {
+                call,
+                user: caller.to_string(),
+            },
+        );
+        self.announce(caller);
+        self.announce(&callee);
+        let phase = Phase::Ringing { until };
+        self.calls.insert(
+            call,
+            Call {
+                caller: caller.clone(),
+                callee,
+                phase,
+            },
+        );
+        Ok(())
+    }
+
+    fn accept(&mut self, user: &UserName, id: CallId) -> Result<(), Refusal> {
+        match self.place(user, id)? {
+            (Role::Callee, Phase::Ringing { until }) => {
+                self.deadlines.remove(&(until, Deadline::Ring(id)));
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.phase = Phase::Accepted;
+                    let parties = [call.caller.clone(), call.callee.clone()];
+                    for party in &parties {
+                        self.tell(party, ServerMessage::Accepted { call: id });
+                    }
+                }
+                Ok(())
+            }
+            (Role::Caller, Phase::Ringing { .. }) => {
+                Err(Refusal::new(ErrorCode::NotAllowed, "only the called user accepts").about(id))
+            }
+            (_, Phase::Accepted) => {
+                Err(Refusal::new(ErrorCode::NotAllowed, "it is accepted already").about(id))
+            }
+        }
+    }
+
+    fn decline(&mut self, user: &UserName, id: CallId, reason: DeclineReason) -> Result<(), Refusal> {
+        match self.place(user, id)? {
+            (Role::Callee, Phase::Ringing { .. }) => {
+                let reason = match reason {
+                    DeclineReason::Declined => EndReason::Declined,
+                    DeclineReason::Unable => EndReason::Unable,
+                };
+                self.end_call(id, reason);
+                Ok(())
+            }
+            (Role::Caller, Phase::Ringing { .. }) => {
+                Err(Refusal::new(ErrorCode::NotAllowed, "only the called user declines").about(id))
+            }
+            (_, Phase::Accepted) => {
+                Err(Refusal::new(ErrorCode::NotAllowed, "it is accepted already").about(id))
+            }
+        }
+    }
+
+    fn cancel(&mut self, user: &UserName, id: CallId) -> Result<(), Refusal> {
+        match self.place(user, id)? {
+            (Role::Caller, Phase::Ringing { .. }) => self.end_call(id, EndReason::Cancelled),
+            // The called user accepted in the same moment: the caller still wants no call.
+            (Role::Caller, Phase::Accepted) => self.end_call(id, EndReason::HungUp),
+            (Role::Callee, _) => {
+                return Err(Refusal::new(ErrorCode::NotAllowed, "only the caller cancels").about(id));
+            }
+        }
+        Ok(())
+    }
+
+    fn hang_up(&mut self, user: &UserName, id: CallId) -> Result<(), Refusal> {
+        match self.place(user, id)? {
+            (_, Phase::Accepted) => {
+                self.end_call(id, EndReason::HungUp);
+                Ok(())
+            }
+            (_, Phase::Ringing { .. }) => {
+                Err(Refusal::new(ErrorCode::NotAllowed, "it still rings: cancel or decline it").about(id))
+            }
+        }
+    }
+
+    fn relay(&mut self, user: &UserName, id: CallId, message: ServerMessage) -> Result<(), Refusal> {
+        match self.place(user, id)? {
+            (role, Phase::Accepted) => {
+                if let Some(other) = self.calls.get(&id).map(|call| call.other(role).clone())
+                    && !self.tell(&other, message)
+                {
+                    self.end_call(id, EndReason::PeerLost);
+                }
+                Ok(())
+            }
+            (_, Phase::Ringing { .. }) => {
+                Err(Refusal::new(ErrorCode::NotAllowed, "it is not accepted yet").about(id))
+            }
+        }
+    }
+
+    /// The place of a user in a call: whoever has none learns nothing of it, not even that it exists.
+    fn place(&self, user: &UserName, id: CallId) -> Result<(Role, Phase), Refusal> {
+        self.calls
+            .get(&id)
+            .and_then(|call| Some((call.role(user)?, call.phase)))
+            .ok_or_else(|| Refusal::new(ErrorCode::UnknownCall, "you are in no such call").about(id))
+    }
+}
+
+/// The changes of state.
+impl Switchboard {
+    fn user(&mut self, user: &UserName) -> &mut User {
+        self.users.entry(user.clone()).or_insert(User {
+            connection: Connection::Offline,
+            call: None,
+            announced: Presence::Offline,
+        })
+    }
+
+    /// Sends to wherever the user is; keeps it for one who is away. False if that missed too much already.
+    fn tell(&mut self, user: &UserName, message: ServerMessage) -> bool {
+        match &mut self.user(user).connection {
+            Connection::Offline => true,
+            Connection::Here(session) => {
+                let session = *session;
+                self.outputs.push_back(Output::Send { session, message });
+                true
+            }
+            Connection::Away(away) => away.keep(message),
+        }
+    }
+
+    fn expel(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+        self.outputs.push_back(Output::Expelled {
+            session,
+            reason: GoodbyeReason::TakenOver,
+        });
+    }
+
+    fn end_call_of(&mut self, user: &UserName, reason: EndReason, quiet: Option<&UserName>) {
+        if let Some((id, call)) = self.user(user).call.and_then(|id| self.calls.remove_entry(&id)) {
+            self.finish(id, &call, reason, quiet);
+        }
+    }
+    fn end_call(&mut self, id: CallId, reason: EndReason) {
+        if let Some(call) = self.calls.remove(&id) {
+            self.finish(id, &call, reason, None);
+        }
+    }
+
+    /// Frees both parties of a call and tells them, but the `quiet` one, who begins a session without it. Who is
+    /// away has nothing left to come back to.
+    fn finish(&mut self, id: CallId, call: &Call, reason: EndReason, quiet: Option<&UserName>) {
+        if let Phase::Ringing { until } = call.phase {
+            self.deadlines.remove(&(until, Deadline::Ring(id)));
+        }
+        for party in [&call.caller, &call.callee] {
+            self.user(party).call = None;
+            if quiet == Some(party) {
+                continue;
+            }
+            self.tell(party, ServerMessage::Ended { call: id, reason });
+            let user = self.user(party);
+            if let Connection::Away(Away { until, .. }) = user.connection {
+                user.connection = Connection::Offline;
+                self.deadlines.remove(&(until, Deadline::Grace(party.clone())));
+            }
+            self.announce(party);
+        }
+    }
+
+    fn announce(&mut self, name: &UserName) {
+        let user = self.user(name);
+        let presence = user.presence();
+        if std::mem::replace(&mut user.announced, presence) != presence {
+            self.outputs.push_back(Output::Presence {
+                user: name.clone(),
+                presence,
+            });
+        }
+    }
+
+    fn ongoing_call(&self, user: &UserName) -> Option<OngoingCall> {
+        let id = self.users.get(user)?.call?;
+        let call = self.calls.get(&id)?;
+        let role = call.role(user)?;
+        Some(OngoingCall {
+            call: id,
+            user: call.other(role).to_string(),
+            accepted: call.phase == Phase::Accepted,
+            caller: role == Role::Caller,
+        })
+    }
+}
+
+/// Why a request was not carried out.
+struct Refusal {
+    code: ErrorCode,
+    message: &'static str,
+    call: Option<CallId>,
+}
+
+impl Refusal {
+    fn new(code: ErrorCode, message: &'static str) -> Self {
+        Refusal {
+            code,
+            message,
+            call: None,
+        }
+    }
+
+    fn about(mut self, call: CallId) -> Self {
+        self.call = Some(call);
+        self
+    }
+}
+
+impl From<Refusal> for ServerMessage {
+    fn from(refusal: Refusal) -> Self {
+        ServerMessage::Error {
+            code: refusal.code,
+            message: refusal.message.to_owned(),
+            call: refusal.call,
+            retry_after_ms: None,
+        }
+    }
+}
