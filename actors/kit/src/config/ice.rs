@@ -1,0 +1,49 @@
+//! Finding the path between the peers, and noticing its loss.
+
+use super::section::{each, is_host_and_port, matching, range, section};
+
+/// Whether a text is a STUN URI with host and port.
+fn is_stun_server(text: &str) -> bool {
+    is_host_and_port(text.strip_prefix("stun:").unwrap_or(text))
+}
+
+section! {
+    /// Finding the path between the peers (RFC 8445, RFC 8838), and noticing its loss (RFC 7675).
+    Ice, "ice" {
+        /// STUN servers that tell the public address (server-reflexive candidates).
+        stun_servers: Vec<String> = Vec::new(), each(matching("HOST:PORT or stun:HOST:PORT", is_stun_server));
+
+        /// Pace of the checks, Ta (RFC 8445 §14.2: 50 unless the path is known to bear more).
+        ta_ms: u64 = 5, range(5..=500), from_millis(ta);
+
+        /// First wait for an answer of a STUN server or a check (RFC 8489 §6.2.1); doubles each time.
+        stun_rto_ms: u64 = 250, range(50..=3000), from_millis(stun_rto);
+
+        /// Times a request is sent before it has failed (RFC 8489 §6.2.1, Rc).
+        stun_requests: u32 = 7, range(1..=16);
+
+        /// Time candidates are gathered at most.
+        gather_timeout_ms: u64 = 3000, range(100..=60_000), from_millis(gather_timeout);
+
+        /// Own candidates offered at most.
+        max_local_candidates: usize = 32, range(1..=256);
+
+        /// Candidates of the peer taken at most.
+        max_remote_candidates: usize = 64, range(1..=256);
+
+        /// Candidate pairs checked at most (RFC 8445 §6.1.2.5).
+        max_pairs: usize = 100, range(1..=1000);
+
+        /// Mean time between two consent checks (RFC 7675 §5.1: 5000).
+        consent_interval_ms: u64 = 5000, range(100..=15_000), from_millis(consent_interval);
+
+        /// Time without consent after which nothing is sent any more (RFC 7675 §5.1: 30000).
+        consent_timeout_ms: u64 = 30_000, range(500..=30_000), from_millis(consent_timeout);
+
+        /// Silence after which the call shows that the connection is interrupted.
+        disconnected_timeout_ms: u64 = 5000, range(200..=60_000), from_millis(disconnected_timeout);
+
+        /// Time without any working pair after which the call fails.
+        failed_timeout_ms: u64 = 30_000, range(500..=300_000), from_millis(failed_timeout);
+    }
+}

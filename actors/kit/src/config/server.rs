@@ -1,0 +1,130 @@
+//! The signaling server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::section::{any, choice, length, range, section};
+
+choice! {
+    /// What accepts TLS connections.
+    TlsBackend {
+        /// rustls: TLS 1.3 and 1.2.
+        Rustls = "rustls",
+        /// The system's library: TLS 1.2.
+        Native = "native",
+    }
+}
+
+section! {
+    /// The signaling server: accounts, presence, calls.
+    Server, "server" {
+        /// Address and port it listens on; port 0 leaves the choice to the system.
+        listen: SocketAddr = (Ipv4Addr::UNSPECIFIED, 8443).into(), any();
+
+        /// Folder of its accounts, certificate and log; empty means `roomrtc/server` in the user's data folder
+        /// ($XDG_DATA_HOME, ~/.local/share).
+        data_dir: PathBuf = PathBuf::new(), any();
+
+        /// File of the accounts (SQLite), within `data_dir` unless the path is absolute.
+        database: PathBuf = "accounts.sqlite".into(), any();
+
+        /// Certificate chain, PEM, within `data_dir` unless the path is absolute. If neither it nor the key is there,
+        /// a self-signed one is made.
+        certificate: PathBuf = "certificate.pem".into(), any();
+
+        /// Private key of the certificate, PEM (PKCS #8), likewise.
+        private_key: PathBuf = "private_key.pem".into(), any();
+
+        /// Names and addresses in the self-signed certificate.
+        certificate_names: Vec<String> = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()], any();
+
+        /// What accepts TLS: rustls speaks TLS 1.3 and 1.2, native (the system's library) only 1.2.
+        tls: TlsBackend = TlsBackend::Rustls, any();
+
+        /// Connections the system holds for it to accept.
+        backlog: u32 = 1024, range(1..=65_535);
+
+        /// Clients at one time; further ones are told that the server is full.
+        max_connections: usize = 10_000, range(1..=1_000_000);
+
+        /// Threads that serve connections; 0 means one a processor.
+        threads: usize = 0, range(0..=256);
+
+        /// Time a connection has for the TLS handshake.
+        tls_timeout_ms: u64 = 10_000, range(100..=120_000), from_millis(tls_timeout);
+
+        /// Time it then has for its HTTP request.
+        header_timeout_ms: u64 = 10_000, range(100..=120_000), from_millis(header_timeout);
+
+        /// Largest HTTP request head.
+        header_max_bytes: usize = 8192, range(8192..=65_536);
+
+        /// Time it then has to log in.
+        login_timeout_ms: u64 = 10_000, range(100..=600_000), from_millis(login_timeout);
+
+        /// Largest message before login.
+        frame_before_login_bytes: usize = 8192, range(4096..=1_048_576);
+
+        /// Largest message after login.
+        frame_bytes: usize = 262_144, range(16_384..=16_777_216);
+
+        /// Bytes that wait for a client that reads slowly; with more it is cut off.
+        queue_bytes: usize = 262_144, range(16_384..=67_108_864);
+
+        /// Messages that wait for a client that reads slowly; with more it is cut off.
+        queue_messages: usize = 1024, range(16..=65_536);
+
+        /// Messages a second a client may send on average.
+        message_rate: u32 = 100, range(1..=100_000);
+
+        /// Messages a client may send at once.
+        message_burst: u32 = 500, range(1..=100_000);
+
+        /// Time between two heartbeats to a client.
+        heartbeat_interval_ms: u64 = 1000, range(50..=60_000), from_millis(heartbeat_interval);
+
+        /// Silence after which a client's connection is closed. Together with `resume_grace_ms` it is the time until a
+        /// dead client is offline and its call ends for the peer.
+        heartbeat_timeout_ms: u64 = 3000, range(100..=300_000), from_millis(heartbeat_timeout);
+
+        /// Time a lost client has to come back before it is offline and its call ends for the peer.
+        resume_grace_ms: u64 = 1500, range(0..=300_000), from_millis(resume_grace);
+
+        /// Time a call rings.
+        ring_timeout_ms: u64 = 45_000, range(100..=600_000), from_millis(ring_timeout);
+
+        /// Time a session token stays good without use.
+        token_life_s: u64 = 30 * 24 * 3600, range(60..=31_536_000), from_secs(token_life);
+
+        /// Whether new accounts can be made.
+        registration: bool = true, any();
+
+        /// Longest user name, in characters.
+        user_name_max_chars: usize = 32, range(1..=64);
+
+        /// Attempts to log in or register per minute from one address (IPv6: one /64).
+        attempts_per_address: u32 = 120, range(1..=1_000_000);
+
+        /// Attempts to log in per minute to one account.
+        attempts_per_user: u32 = 20, range(1..=1_000_000);
+
+        /// Wait after the first failed login to an account; doubles with each further one.
+        login_delay_first_ms: u64 = 100, range(0..=60_000), from_millis(login_delay_first);
+
+        /// Longest such wait.
+        login_delay_max_ms: u64 = 5000, range(0..=600_000), from_millis(login_delay_max);
+
+        /// Time clients have to hear the server's goodbye when it ends.
+        goodbye_timeout_ms: u64 = 2000, range(0..=60_000), from_millis(goodbye_timeout);
+
+        /// Name the server gives itself to clients.
+        name: String = "RoomRTC".into(), length(1..=64);
+    }
+}
+
+impl Server {
+    /// [`Server::data_dir`], or the usual folder.
+    pub fn data_folder(&self) -> PathBuf {
+        super::data_folder(&self.data_dir, "server")
+    }
+}
