@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod audio;
 pub mod congestion;
 pub mod demux;
 pub mod rtp;
