@@ -456,10 +456,10 @@ fn a_restart_uses_the_old_pair_until_the_new_one_works() {
     link.run_for(Duration::from_secs(5));
     let fresh = [0, 1].map(|_| IceCredentials::generate());
     let now = link.now;
-    for index in 0..2 {
-        link.peers[index].heard.clear();
-        link.peers[index].agent.restart(now, fresh[index].clone());
-        assert!(link.peers[index].agent.selected().is_some());
+    for (peer, ours) in link.peers.iter_mut().zip(&fresh) {
+        peer.heard.clear();
+        peer.agent.restart(now, ours.clone());
+        assert!(peer.agent.selected().is_some());
     }
     for (peer, remote) in link.peers.iter_mut().zip(fresh.iter().rev()) {
         peer.agent.set_remote_credentials(now, remote.clone()).unwrap();
