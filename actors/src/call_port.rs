@@ -29,10 +29,10 @@ pub trait CallEngine: Send + Sync {
 }
 
 /// A camera shown outside of a call; dropping it ends it.
-pub trait Preview: Send {}
+pub trait Preview: Send + Sync {}
 
-/// One call, from its acceptance to its end; dropping it ends it at once.
-pub trait RunningCall: Send {
+/// One call, from its acceptance to its end. It ends by [`CallOrder::HangUp`]; dropping it without ends it at once.
+pub trait RunningCall: Send + Sync {
     /// Gives an order; never waits.
     fn tell(&self, order: CallOrder);
 }

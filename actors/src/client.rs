@@ -3,29 +3,38 @@
 //! Reading order: this file (start and handle), [`root`] (the actor that decides), [`call_state`] (the life of a
 //! call as a plain value), then `signaling_connection` and `ui_bridge`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use actix::{Actor, Context, Handler, System};
 use actix_rt::Arbiter;
+use roomrtc_kit::config::Config;
 use roomrtc_kit::{
-    Addr, Backoff, Directory, Down, Intensity, MeterView, Port, Restart, Shutdown, Spec, Strategy, Supervisor,
+    Addr, Backoff, Directory, Down, Intensity, Keep, MeterView, Port, Spec, Strategy, Supervisor,
 };
+use roomrtc_protocol::signaling::CertificateHash;
 use tokio::sync::{mpsc, watch};
 
+use self::root::{Client, ClientRootSetup};
+use crate::call_port::CallEngine;
+use crate::signaling_connection::{SignalingConnection, SignalingSetup};
 use crate::slot::VideoSlot;
 use crate::stats::CallStats;
-use crate::ui_bridge::{Command, Event, UiBridge};
+use crate::ui_bridge::{Command, Event, MediaChoice, UiBridge};
 
-/// Events that may wait for the front end before the bridge holds them back and merges them.
-const EVENT_CHANNEL: usize = 256;
-
+pub mod call_state;
 pub mod root;
 
 /// What a client starts with.
 pub struct ClientSetup {
+    /// Every setting.
+    pub config: Arc<Config>,
     /// What it sends in its calls at first; [`Command::ChooseMedia`] changes it.
-    pub media: crate::ui_bridge::MediaChoice,
+    pub media: MediaChoice,
+    /// The server's certificate, if the command line names it: this one and no other.
+    pub server_fingerprint: Option<CertificateHash>,
+    /// What carries out calls.
+    pub engine: Arc<dyn CallEngine>,
 }
 
 /// What a front end holds of a running client. Clones are the same client; it ends when the last one is dropped,
@@ -35,16 +44,16 @@ pub struct ClientHandle(Arc<Inner>);
 
 struct Inner {
     commands: Port<Command>,
-    events: std::sync::Mutex<Option<mpsc::Receiver<Event>>>,
+    events: Mutex<Option<mpsc::Receiver<Event>>>,
     stats: watch::Receiver<CallStats>,
     local: VideoSlot,
     remote: VideoSlot,
-    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// The client could not start.
+/// The client could not start: no thread for it.
 #[derive(Debug, thiserror::Error)]
-#[error("no thread for the client")]
+#[error("no thread for the client: {0}")]
 pub struct StartError(#[from] std::io::Error);
 
 impl ClientHandle {
@@ -58,7 +67,7 @@ impl ClientHandle {
         self.0
             .events
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .take()
     }
 
@@ -94,7 +103,7 @@ impl ClientHandle {
             .0
             .thread
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(thread) = thread
             && thread.join().is_err()
@@ -110,64 +119,115 @@ impl Drop for Inner {
     }
 }
 
-/// Starts a client on a thread of its own.
+/// Starts a client on a thread of its own, the control arbiter.
 pub fn start(setup: ClientSetup) -> Result<ClientHandle, StartError> {
-    let (events, receiver) = mpsc::channel(EVENT_CHANNEL);
-    let (_stats, stats) = watch::channel(CallStats::default());
-    let root = Addr::<root::Client>::new("client/root");
-    let bridge = Addr::<UiBridge>::new("client/ui_bridge");
-    let commands = root.port();
+    let (events, receiver) = mpsc::channel(setup.config.client.event_queue);
+    let (figures, stats) = watch::channel(CallStats::default());
     let (local, remote) = (VideoSlot::new(), VideoSlot::new());
+    let root = Addr::new("client/root");
+    let commands = root.port();
+    let trunk = Trunk {
+        root,
+        events,
+        figures: Arc::new(figures),
+        local: local.clone(),
+        remote: remote.clone(),
+    };
     let thread = std::thread::Builder::new()
         .name("control".into())
         .spawn(move || {
             let system = System::new();
-            system.block_on(async move { plant(setup, root, bridge, events) });
+            system.block_on(async move { plant(setup, trunk) });
             if let Err(error) = system.run() {
                 tracing::error!(%error, "the client's thread ended");
             }
         })?;
     Ok(ClientHandle(Arc::new(Inner {
         commands,
-        events: std::sync::Mutex::new(Some(receiver)),
+        events: Mutex::new(Some(receiver)),
         stats,
         local,
         remote,
-        thread: std::sync::Mutex::new(Some(thread)),
+        thread: Mutex::new(Some(thread)),
     })))
 }
 
-/// Starts the supervision tree on the present thread, the control arbiter.
-fn plant(_setup: ClientSetup, root: Addr<root::Client>, bridge: Addr<UiBridge>, events: mpsc::Sender<Event>) {
+/// The ends of everything that leads out of the tree.
+struct Trunk {
+    root: Addr<Client>,
+    events: mpsc::Sender<Event>,
+    figures: Arc<watch::Sender<CallStats>>,
+    local: VideoSlot,
+    remote: VideoSlot,
+}
+
+/// Starts the supervision tree on the present thread.
+fn plant(setup: ClientSetup, trunk: Trunk) {
     let here = Arbiter::current();
+    let settings = &setup.config.client;
     let intensity = Intensity {
-        restarts: 10,
-        period: std::time::Duration::from_secs(30),
+        restarts: settings.restart_limit,
+        period: settings.restart_period(),
     };
     let backoff = Backoff {
-        first: std::time::Duration::from_millis(10),
-        max: std::time::Duration::from_secs(1),
+        first: settings.restart_pause_first(),
+        max: settings.restart_pause_max(),
     };
     let tree = Addr::<Supervisor>::new("client");
-    let end = Addr::<End>::new("client/end");
-    let own = Addr::<Supervisor>::new("client/end/supervisor");
-    Supervisor::new(&own, Strategy::OneForOne, intensity, backoff)
-        .child(Spec::new(&end, &here, || End))
-        .launch(&here, end.port());
-    let pending = roomrtc_kit::Keep::default();
-    let to_bridge = bridge.port();
-    let shutdown = tree.port();
+    let bridge = Addr::<UiBridge>::new("client/ui_bridge");
+    let connection = Addr::<SignalingConnection>::new("client/signaling_connection");
+    let end = watch_the_end(&here, intensity, backoff);
+
+    let Trunk {
+        root,
+        events,
+        figures,
+        local,
+        remote,
+    } = trunk;
+    let waiting = Keep::default();
+    let signaling = SignalingSetup {
+        settings: settings.clone(),
+        pinned: setup
+            .server_fingerprint
+            .or_else(|| settings.server_fingerprint.parse().ok()),
+        client: root.port(),
+        memory: Keep::default(),
+    };
+    let client = ClientRootSetup {
+        me: root.clone(),
+        ui: bridge.port(),
+        signaling: connection.clone(),
+        engine: setup.engine,
+        tree: tree.port(),
+        media: setup.media,
+        local,
+        remote,
+        stats: figures,
+        memory: Keep::default(),
+    };
+    let reports = root.port();
     Supervisor::new(&tree, Strategy::OneForOne, intensity, backoff)
         .child(Spec::new(&bridge, &here, move || {
-            UiBridge::new(events.clone(), pending.clone())
+            UiBridge::new(events.clone(), waiting.clone())
         }))
-        .child(
-            Spec::new(&root, &here, move || {
-                root::Client::new(to_bridge.clone(), shutdown.clone())
-            })
-            .restart(Restart::Permanent),
-        )
-        .launch(&here, end.port());
+        .child(Spec::new(&root, &here, move || Client::new(client.clone())))
+        .child(Spec::new(&connection, &here, move || {
+            SignalingConnection::new(signaling.clone())
+        }))
+        .reports(reports)
+        .launch(&here, end);
+}
+
+/// Where the tree's end is to be told.
+fn watch_the_end(here: &actix_rt::ArbiterHandle, intensity: Intensity, backoff: Backoff) -> Port<Down> {
+    let end = Addr::<End>::new("client/end");
+    let own = Addr::<Supervisor>::new("client/end/supervisor");
+    let told = end.port();
+    Supervisor::new(&own, Strategy::OneForOne, intensity, backoff)
+        .child(Spec::new(&end, here, || End))
+        .launch(here, told.clone());
+    told
 }
 
 /// Hears that the tree has ended, and ends the thread.
@@ -187,9 +247,4 @@ impl Handler<Down> for End {
         }
         System::current().stop();
     }
-}
-
-#[allow(dead_code)]
-fn shutdown_is_mail(port: &Port<Shutdown>) {
-    port.tell(Shutdown);
 }

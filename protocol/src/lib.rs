@@ -4,10 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-pub mod audio;
 pub mod congestion;
 pub mod demux;
-pub mod ice;
 pub mod rtp;
 pub mod sdp;
 pub mod signaling;

@@ -1,23 +1,233 @@
-//! The root of the client: the one place that decides.
+//! The root of the client: the one place that decides. Front ends tell it [`Command`]s; the signaling connection
+//! tells it what the server says; a call tells it how it fares. It tells the front end, through the bridge, what
+//! came of it.
+//!
+//! What happens to a call is decided by [`CallState`]; this file carries it out.
 
-use actix::{Actor, Context, Handler};
-use roomrtc_kit::{Port, Shutdown, mail};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::call_port::CallReport;
-use crate::ui_bridge::{Command, TellUi};
+use actix::{Actor, AsyncContext, Context, Handler};
+use roomrtc_kit::{Addr, Down, Keep, Port, Shutdown, mail};
+use roomrtc_protocol::signaling::messages::{
+    CallId, ClientMessage, ErrorCode, GoodbyeReason, Presence, ServerMessage, UserPresence,
+};
+use tokio::sync::watch;
 
-mail! { Command; CallReport; }
+use super::call_state::{CallState, Input, Output};
+use crate::call_port::{
+    CallEngine, CallNews, CallOrder, CallReport, CallSetup, PREVIEW, Preview, RunningCall,
+};
+use crate::signaling_connection::{self as signaling, SignalingConnection, SignalingNews};
+use crate::slot::VideoSlot;
+use crate::stats::CallStats;
+use crate::ui_bridge::{
+    CallEnd, CallEvent, Command, ConnectionState, Event, MediaChoice, TellUi, VideoChoice,
+};
 
-/// The root of the client.
+mail! { Command; SignalingNews; CallReport; }
+
+/// How long the last words to server and peer may take.
+const LAST_WORDS: Duration = Duration::from_millis(1000);
+
+/// How long a call that was running may take to say goodbye to its peer.
+const CALL_LAST_WORDS: Duration = Duration::from_millis(150);
+
+/// All media of a call share the transport of its first (RFC 9143 §7.2), so every candidate belongs to it.
+const MID: &str = "0";
+
+/// What every life of the root starts with.
+#[derive(Clone)]
+pub struct ClientRootSetup {
+    /// Its own address.
+    pub me: Addr<Client>,
+    /// The front end.
+    pub ui: Port<TellUi>,
+    /// The server.
+    pub signaling: Addr<SignalingConnection>,
+    /// What carries out calls.
+    pub engine: Arc<dyn CallEngine>,
+    /// The supervisor of everything.
+    pub tree: Port<Shutdown>,
+    /// What to send in calls, at first.
+    pub media: MediaChoice,
+    /// Our own picture.
+    pub local: VideoSlot,
+    /// The peer's picture.
+    pub remote: VideoSlot,
+    /// The call's figures.
+    pub stats: Arc<watch::Sender<CallStats>>,
+    /// What survives a crash.
+    pub memory: Keep<Memory>,
+}
+
+/// What the root knows; its next life goes on with it.
+#[derive(Clone)]
+pub struct Memory {
+    /// Whether the session is open right now.
+    online: bool,
+    users: BTreeMap<String, Presence>,
+    call: CallState,
+    running: Option<Arc<dyn RunningCall>>,
+    preview_wanted: bool,
+    preview: Option<Arc<dyn Preview>>,
+    media: MediaChoice,
+    microphone: bool,
+    camera: bool,
+    stun_servers: Vec<String>,
+}
+
+/// The actor.
 pub struct Client {
-    _ui: Port<TellUi>,
-    shutdown: Port<Shutdown>,
+    setup: ClientRootSetup,
+    now: Memory,
 }
 
 impl Client {
-    /// A root that tells the front end through `ui`.
-    pub fn new(ui: Port<TellUi>, shutdown: Port<Shutdown>) -> Self {
-        Client { _ui: ui, shutdown }
+    /// A root that goes on where an earlier life was.
+    pub fn new(setup: ClientRootSetup) -> Self {
+        let now = setup.memory.get().unwrap_or_else(|| Memory {
+            online: false,
+            users: BTreeMap::new(),
+            call: CallState::Idle,
+            running: None,
+            preview_wanted: false,
+            preview: None,
+            media: setup.media.clone(),
+            microphone: true,
+            camera: true,
+            stun_servers: Vec::new(),
+        });
+        Client { setup, now }
+    }
+
+    fn tell(&self, event: Event) {
+        self.setup.ui.tell(TellUi(event));
+    }
+
+    fn say(&self, message: ClientMessage) {
+        self.setup.signaling.tell(signaling::Say(message));
+    }
+
+    /// The step has succeeded: the next life starts from here.
+    fn keep(&self) {
+        self.setup.memory.put(self.now.clone());
+    }
+
+    // --- the call --------------------------------------------------------------------------------------------
+
+    fn drive(&mut self, input: Input) {
+        let before = self.now.call.name();
+        let outputs = self.now.call.handle(input);
+        if before != self.now.call.name() {
+            tracing::info!(from = before, to = self.now.call.name(), "call");
+        }
+        self.carry_out(outputs);
+    }
+
+    fn carry_out(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Say(message) => self.say(message),
+                Output::Tell(event) => self.tell(Event::Call(event)),
+                Output::Start { call, user, caller } => self.start_call(call, user, caller),
+                Output::Stop => self.stop_call(),
+            }
+        }
+    }
+
+    fn start_call(&mut self, call: CallId, user: String, caller: bool) {
+        self.now.preview = None;
+        self.setup.local.clear();
+        let setup = CallSetup {
+            call,
+            user,
+            caller,
+            accepted_at: Instant::now(),
+            media: self.now.media.clone(),
+            microphone: self.now.microphone,
+            camera: self.now.camera,
+            stun_servers: self.now.stun_servers.clone(),
+            local: self.setup.local.clone(),
+            remote: self.setup.remote.clone(),
+            stats: self.setup.stats.clone(),
+            client: self.setup.me.port(),
+        };
+        self.now.running = Some(Arc::from(self.setup.engine.start_call(setup)));
+    }
+
+    fn stop_call(&mut self) {
+        if let Some(running) = self.now.running.take() {
+            running.tell(CallOrder::HangUp);
+        }
+        self.setup.remote.clear();
+        self.setup.local.clear();
+        self.setup.stats.send_replace(CallStats::default());
+        (self.now.microphone, self.now.camera) = (true, true);
+        self.renew_preview();
+    }
+
+    fn order(&self, order: CallOrder) {
+        match &self.now.running {
+            Some(running) => running.tell(order),
+            None => tracing::debug!("there is no call to do that in"),
+        }
+    }
+
+    fn renew_preview(&mut self) {
+        self.now.preview = None;
+        if self.now.running.is_some() {
+            return; // the call shows the camera
+        }
+        if self.now.preview_wanted && self.now.media.video != VideoChoice::None {
+            let (engine, local) = (&self.setup.engine, self.setup.local.clone());
+            let preview = engine.start_preview(&self.now.media.video, local, self.setup.me.port());
+            self.now.preview = Some(Arc::from(preview));
+        } else {
+            self.setup.local.clear();
+        }
+    }
+
+    // --- the session -----------------------------------------------------------------------------------------
+
+    /// Before the user leaves the session: a call is ended in good order.
+    fn leave_session(&mut self) {
+        self.drive(Input::End);
+        self.drive(Input::SessionOver { forgotten: false });
+        self.now.online = false;
+        self.now.users.clear();
+    }
+
+    fn call_user(&mut self, user: String) {
+        if self.now.online {
+            return self.drive(Input::Place { user });
+        }
+        let reason = CallEnd::Refused(ErrorCode::NotAllowed);
+        self.tell(Event::Call(CallEvent::Ended { user, reason }));
+    }
+
+    fn tell_users(&self) {
+        let row = |(user, &presence): (&String, &Presence)| UserPresence {
+            user: user.clone(),
+            presence,
+        };
+        self.tell(Event::Users(self.now.users.iter().map(row).collect()));
+    }
+
+    fn quit(&mut self, ctx: &mut Context<Self>) {
+        let limit = LAST_WORDS + CALL_LAST_WORDS;
+        ctx.run_later(limit, |client, _| client.setup.tree.tell(Shutdown));
+        if self.now.running.is_none() {
+            self.leave_session();
+            self.setup.signaling.tell(signaling::Leave);
+            return;
+        }
+        self.now.preview_wanted = false;
+        self.leave_session();
+        ctx.run_later(CALL_LAST_WORDS, |client, _| {
+            client.setup.signaling.tell(signaling::Leave)
+        });
     }
 }
 
@@ -28,9 +238,176 @@ impl Actor for Client {
 impl Handler<Command> for Client {
     type Result = ();
 
-    fn handle(&mut self, command: Command, _: &mut Self::Context) {
-        if command == Command::Quit {
-            self.shutdown.tell(Shutdown);
+    fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
+        let signaling = self.setup.signaling.clone();
+        match command {
+            Command::Connect { server } => {
+                self.leave_session();
+                signaling.tell(signaling::Connect { server });
+            }
+            Command::TrustServer { fingerprint } => signaling.tell(signaling::TrustServer { fingerprint }),
+            Command::Disconnect => {
+                self.leave_session();
+                signaling.tell(signaling::Disconnect);
+            }
+            Command::Register { user, password } => signaling.tell(signaling::Register { user, password }),
+            Command::LogIn {
+                user,
+                password,
+                take_over,
+            } => {
+                signaling.tell(signaling::LogIn {
+                    user,
+                    password,
+                    take_over,
+                });
+            }
+            Command::LogOut => {
+                self.leave_session();
+                signaling.tell(signaling::LogOut);
+            }
+            Command::Call { user } => self.call_user(user),
+            Command::Accept => self.drive(Input::Accept),
+            Command::CancelCall | Command::Decline | Command::HangUp => self.drive(Input::End),
+            Command::SetMicrophone(on) => {
+                self.now.microphone = on;
+                self.order(CallOrder::SetMicrophone(on));
+            }
+            Command::SetCamera(on) => {
+                self.now.camera = on;
+                self.order(CallOrder::SetCamera(on));
+            }
+            Command::SetPreview(on) => {
+                self.now.preview_wanted = on;
+                self.renew_preview();
+            }
+            Command::ChooseMedia(media) => {
+                self.now.media = media.clone();
+                self.order(CallOrder::ChooseMedia(media));
+                self.renew_preview();
+            }
+            Command::SendFile(path) => self.order(CallOrder::SendFile(path)),
+            Command::AcceptFile { transfer, directory } => {
+                self.order(CallOrder::AcceptFile { transfer, directory });
+            }
+            Command::DeclineFile(transfer) => self.order(CallOrder::DeclineFile(transfer)),
+            Command::CancelFile(transfer) => self.order(CallOrder::CancelFile(transfer)),
+            Command::Quit => self.quit(ctx),
+        }
+        self.keep();
+    }
+}
+
+impl Handler<SignalingNews> for Client {
+    type Result = ();
+
+    fn handle(&mut self, news: SignalingNews, _: &mut Self::Context) {
+        match news {
+            SignalingNews::Connection(state) => {
+                if !matches!(state, ConnectionState::Connected) {
+                    self.now.online = false;
+                }
+                self.tell(Event::Connection(state));
+            }
+            SignalingNews::UnknownServer(shown) => {
+                self.tell(Event::UnknownServer {
+                    fingerprint: shown.to_string(),
+                });
+            }
+            SignalingNews::ServerChanged { expected, actual } => self.tell(Event::ServerChanged {
+                expected: expected.to_string(),
+                actual: actual.to_string(),
+            }),
+            SignalingNews::StunServers(uris) => {
+                let address = |uri: &String| uri.strip_prefix("stun:").unwrap_or(uri).to_owned();
+                self.now.stun_servers = uris.iter().map(address).collect();
+            }
+            SignalingNews::Registered { user } => self.tell(Event::Registered { user }),
+            SignalingNews::LoggedIn {
+                user,
+                users,
+                call,
+                resumed,
+            } => {
+                self.now.online = true;
+                self.now.users = users.into_iter().map(|row| (row.user, row.presence)).collect();
+                self.tell(Event::LoggedIn { user, resumed });
+                self.tell_users();
+                self.drive(Input::Resumed(call));
+            }
+            SignalingNews::LoggedOut(reason) => self.logged_out(reason),
+            SignalingNews::Refused(refusal) => self.refused(refusal),
+            SignalingNews::Said(message) => self.said(message),
+            SignalingNews::Left => self.setup.tree.tell(Shutdown),
+        }
+        self.keep();
+    }
+}
+
+impl Client {
+    fn logged_out(&mut self, reason: Option<GoodbyeReason>) {
+        self.now.online = false;
+        self.now.users.clear();
+        self.drive(Input::SessionOver {
+            forgotten: reason.is_none(),
+        });
+        if reason.is_none() {
+            self.tell(Event::Refused {
+                code: ErrorCode::BadToken,
+                retry_after: None,
+            });
+        }
+        self.tell(Event::LoggedOut {
+            reason: reason.unwrap_or(GoodbyeReason::LoggedOut),
+        });
+    }
+
+    fn refused(&mut self, refusal: signaling::Refusal) {
+        let signaling::Refusal {
+            code,
+            call,
+            retry_after_ms,
+        } = refusal;
+        // Before the session is open, a refusal is about the login.
+        if self.now.online && self.now.call.concerns(code, call) {
+            return self.drive(Input::Refused { code, call });
+        }
+        self.tell(Event::Refused {
+            code,
+            retry_after: retry_after_ms.map(Duration::from_millis),
+        });
+    }
+
+    fn said(&mut self, message: ServerMessage) {
+        match message {
+            ServerMessage::PresenceChanged { user, presence } => {
+                self.now.users.insert(user, presence);
+                self.tell_users();
+            }
+            ServerMessage::Ringing { call, .. } => self.drive(Input::Ringing { call }),
+            ServerMessage::Incoming { call, user } => self.drive(Input::Incoming { call, user }),
+            ServerMessage::Accepted { call } => self.drive(Input::Accepted { call }),
+            ServerMessage::Ended { call, reason } => self.drive(Input::Ended { call, reason }),
+            ServerMessage::Description { call, kind, sdp } if self.now.call.in_call() == Some(call) => {
+                self.order(CallOrder::RemoteDescription { kind, sdp });
+            }
+            ServerMessage::Candidate { call, candidate, .. } if self.now.call.in_call() == Some(call) => {
+                self.order(CallOrder::RemoteCandidate(candidate));
+            }
+            ServerMessage::Description { call, .. } | ServerMessage::Candidate { call, .. } => {
+                tracing::debug!(call = call.0, "about a call that is over");
+            }
+            ServerMessage::Welcome { .. }
+            | ServerMessage::RegisterResponse { .. }
+            | ServerMessage::Registered { .. }
+            | ServerMessage::LoginResponse { .. }
+            | ServerMessage::LoggedIn { .. }
+            | ServerMessage::Error { .. }
+            | ServerMessage::Ping
+            | ServerMessage::Pong
+            | ServerMessage::Goodbye { .. } => {
+                tracing::debug!("for the signaling connection, not for the root");
+            }
         }
     }
 }
@@ -38,5 +415,47 @@ impl Handler<Command> for Client {
 impl Handler<CallReport> for Client {
     type Result = ();
 
-    fn handle(&mut self, _: CallReport, _: &mut Self::Context) {}
+    fn handle(&mut self, CallReport { call, news }: CallReport, _: &mut Self::Context) {
+        let current = self.now.call.in_call() == Some(call);
+        match news {
+            // A transfer's end may come after the call's.
+            CallNews::File(event) => self.tell(Event::File(event)),
+            CallNews::Restarted { actor, reason } => self.tell(Event::Restarted { actor, reason }),
+            CallNews::Notice(notice) if current || call == PREVIEW => self.tell(Event::Notice(notice)),
+            CallNews::LocalDescription { kind, sdp } if current => {
+                self.say(ClientMessage::Description { call, kind, sdp });
+            }
+            CallNews::LocalCandidate(candidate) if current => {
+                self.say(ClientMessage::Candidate {
+                    call,
+                    candidate,
+                    mid: MID.to_owned(),
+                });
+            }
+            CallNews::Event(CallEvent::Ended { reason, .. }) if current => {
+                self.drive(Input::Over { call, reason });
+            }
+            // Told when both had agreed.
+            CallNews::Event(CallEvent::Connecting { .. }) => {}
+            CallNews::Event(event) if current => self.tell(Event::Call(event)),
+            CallNews::Notice(_)
+            | CallNews::LocalDescription { .. }
+            | CallNews::LocalCandidate(_)
+            | CallNews::Event(_) => tracing::debug!(call = call.0, "news of a call that is over"),
+        }
+        self.keep();
+    }
+}
+
+impl Handler<Down> for Client {
+    type Result = ();
+
+    /// The supervisor restarted something, maybe this very actor.
+    fn handle(&mut self, down: Down, _: &mut Self::Context) {
+        tracing::warn!(actor = down.name, reason = %down.reason, "restarted");
+        self.tell(Event::Restarted {
+            actor: down.name,
+            reason: down.reason.to_string(),
+        });
+    }
 }
