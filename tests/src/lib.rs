@@ -1,1 +1,3 @@
-//! Harness and scenarios.
+//! What the tests, load programs and measurements that need more than one crate have in common.
+
+pub mod harness;

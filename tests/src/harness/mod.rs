@@ -1,0 +1,5 @@
+//! The programs themselves, started as a user's script would start them.
+
+pub mod programs;
+
+pub use programs::{Headless, Server};

@@ -1,0 +1,246 @@
+//! `roomrtc-server` and `roomrtc headless` as child processes, spoken to by their documented lines.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A program that has not said what it was waited for by then has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Lines that may wait to be read; a client that says more meanwhile waits.
+const LINES: usize = 4096;
+/// Passwords travel by this environment variable.
+const PASSWORD: &str = "ROOMRTC_TEST_PASSWORD";
+
+/// Where cargo put the program of that name: beside the running test or program.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe().context("where am I?")?;
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .with_context(|| format!("{name} is not built: cargo build --release --bin {name}"))
+}
+
+/// A running server, ended when dropped.
+pub struct Server {
+    child: Child,
+    /// `wss://ADDRESS:PORT`.
+    pub url: String,
+    /// `sha256:…`.
+    pub fingerprint: String,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one on a free loopback port with a fresh store; `settings` are `--set` values.
+    pub fn start(settings: &[&str]) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let mut command = Command::new(program("roomrtc-server")?);
+        command.args(["--set", "server.listen=127.0.0.1:0"]);
+        set(&mut command, "server.data_dir", &folder.path().join("server"));
+        set(&mut command, "logging.file", &folder.path().join("server.log"));
+        settings.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
+        // An empty folder: no configuration file of this machine gets in.
+        let mut child = command
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["listening", "on", url, "fingerprint", fingerprint] = words[..] else {
+            bail!("the server said: {line:?}");
+        };
+        Ok(Server {
+            child,
+            url: url.into(),
+            fingerprint: fingerprint.into(),
+            folder,
+        })
+    }
+
+    /// Resident memory of the server, bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        resident_bytes(self.child.id())
+    }
+
+    /// A folder that lives as long as the server.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client of this server that registers `user` and does what `options` say.
+    pub fn client(&self, user: &str, options: &[&str]) -> Result<Headless> {
+        let folder = self.folder.path().join(user);
+        let mut command = Command::new(program("roomrtc")?);
+        command.args([
+            "headless",
+            "--server",
+            &self.url,
+            "--server-fingerprint",
+            &self.fingerprint,
+        ]);
+        command.args(["--user", user, "--password-env", PASSWORD, "--register"]);
+        set(&mut command, "client.data_dir", &folder);
+        set(&mut command, "logging.file", &folder.join("client.log"));
+        command.args(options);
+        command.env(PASSWORD, format!("{user}'s own password"));
+        Headless::spawn(user, command.current_dir(self.folder.path()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A running headless client, ended when dropped.
+pub struct Headless {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<Value>,
+    /// Everything it said so far.
+    pub said: Vec<Value>,
+}
+
+impl Headless {
+    fn spawn(name: &str, command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let stdin = child.stdin.take();
+        let (sender, lines) = sync_channel(LINES);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if sender.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Headless {
+            name: name.into(),
+            child,
+            stdin,
+            lines,
+            said: Vec::new(),
+        })
+    }
+
+    /// The user's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next event of that name, within [`PATIENCE`].
+    pub fn wait_for(&mut self, event: &str) -> Result<Value> {
+        self.wait_until(event, |value| value["event"] == event)
+    }
+
+    /// The next line `wanted` likes, within [`PATIENCE`].
+    pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                Ok(value) => {
+                    self.said.push(value.clone());
+                    if wanted(&value) {
+                        return Ok(value);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("{} did not say {what}; it said {:#?}", self.name, self.said)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!(
+                        "{} ended without saying {what}; it said {:#?}",
+                        self.name,
+                        self.said
+                    )
+                }
+            }
+        }
+    }
+
+    /// Gives an order, one JSON object.
+    pub fn order(&mut self, order: &Value) -> Result<()> {
+        let stdin = self.stdin.as_mut().context("stdin is open")?;
+        writeln!(stdin, "{order}")?;
+        Ok(stdin.flush()?)
+    }
+
+    /// Waits for the end and tells how it was; collects what was said until then.
+    pub fn finish(&mut self) -> Result<ExitStatus> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.said.extend(self.lines.try_iter());
+            if let Some(status) = self.child.try_wait()? {
+                // The reader ends with the pipe: what is left arrives now.
+                self.said.extend(self.lines.iter());
+                return Ok(status);
+            }
+            if Instant::now() > end {
+                bail!("{} does not end", self.name);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// CPU time this process has used so far.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        self.said
+            .iter()
+            .rev()
+            .find_map(|line| line["process"]["cpu_s"].as_f64())
+    }
+
+    /// All lines of one event so far.
+    pub fn events<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.said.iter().filter(move |line| line["event"] == event)
+    }
+}
+
+impl Drop for Headless {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn set(command: &mut Command, key: &str, path: &Path) {
+    command.arg("--set").arg(format!("{key}={}", path.display()));
+}
+
+fn end(child: &mut Child) {
+    // Both fail only if the program has ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn resident_bytes(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("VmRSS")?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024)
+}
