@@ -19,6 +19,7 @@ pub mod call_events;
 pub mod call_port;
 pub mod client;
 pub mod counters;
+pub mod ice_agent;
 pub mod server_trust;
 pub mod signaling_connection;
 pub mod slot;
