@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod congestion;
 pub mod demux;
+pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod signaling;

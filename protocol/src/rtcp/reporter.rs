@@ -1,0 +1,728 @@
+//! Reports, requests and what the peer says: the RTCP of a whole call in one machine.
+//!
+//! Fed by the senders ([`Reporter::sent`]) and receivers ([`Reporter::received`], [`Reporter::request_resend`],
+//! [`Reporter::request_key_frame`]) of both media and by the network ([`Reporter::handle_datagram`]); drained by
+//! [`Reporter::poll_output`]. Each medium has a compound packet of its own: its sender or receiver report, the
+//! canonical name that ties sound to picture, and at times a request.
+//!
+//! Requests leave at once: a call is small enough for the immediate feedback mode (RFC 4585 §3.3).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::packet::{ReportBlock, RtcpPacket, SenderInfo, parse_compound, write_compound};
+use super::{Error, interval};
+use crate::MediaKind;
+use crate::congestion::estimator::{Estimator, EstimatorSettings, PathReport};
+use crate::rtp::payload::PayloadFormat;
+use crate::rtp::sender::SentFigures;
+use crate::rtp::sequence::ReceptionFigures;
+use crate::time::{NtpTime, SenderClock, WallClock, from_compact, to_compact};
+
+/// A compound with one report block and a name; where the average of what is sent starts (RFC 3550 §6.3.2).
+const FIRST_REPORT_BYTES: usize = 100;
+/// UDP and IP headers count as well (RFC 3550 §6.2).
+const LOWER_HEADERS: usize = 28;
+/// RFC 3550 §6.3.3: "avg_rtcp_size = (1/16) * packet_size + (15/16) * avg_rtcp_size".
+const SIZE_MEMORY: usize = 16;
+/// How quickly the round trip follows its measurements.
+const ROUND_TRIP_GAIN: f64 = 0.25;
+
+/// What was negotiated, and how often to report.
+#[derive(Clone, Debug)]
+pub struct ReporterSettings {
+    /// Our canonical name (RFC 7022), the same for both media.
+    pub cname: String,
+    /// The media of the call.
+    pub streams: Vec<StreamSettings>,
+    /// Ties our sender reports to the wall clock.
+    pub wall: WallClock,
+    /// Time between reports, on average, at least.
+    pub min_interval: Duration,
+    /// The bounds of the send rate.
+    pub estimator: EstimatorSettings,
+    /// Any number; it spreads the reports of many calls.
+    pub seed: u64,
+}
+
+/// One medium of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSettings {
+    /// Which.
+    pub kind: MediaKind,
+    /// Our SSRC, for reports even where nothing is sent.
+    pub local: u32,
+    /// The peer's, where signaled.
+    pub remote: Option<u32>,
+    /// Ticks of its media clock a second.
+    pub clock_rate: u32,
+}
+
+impl StreamSettings {
+    /// A medium in its payload format.
+    pub fn new(kind: MediaKind, format: PayloadFormat, local: u32, remote: Option<u32>) -> Self {
+        StreamSettings {
+            kind,
+            local,
+            remote,
+            clock_rate: format.clock_rate(),
+        }
+    }
+}
+
+/// What a reporter wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Protect and send a compound packet.
+    Transmit(Vec<u8>),
+    /// The peer misses packets of ours.
+    Resend {
+        /// Of this medium.
+        kind: MediaKind,
+        /// These.
+        sequences: Vec<u16>,
+    },
+    /// The peer needs a key frame.
+    ForceKeyFrame,
+    /// The peer's clocks, for lip sync.
+    Clock {
+        /// Of this medium.
+        kind: MediaKind,
+        /// From its latest sender report.
+        clock: SenderClock,
+    },
+    /// What the peer received of us.
+    PeerReport {
+        /// Of this medium.
+        kind: MediaKind,
+        /// In its words.
+        report: Figures,
+    },
+    /// What we told the peer about what we received.
+    OwnReport {
+        /// Of this medium.
+        kind: MediaKind,
+        /// In our words.
+        report: Figures,
+    },
+    /// The round trip, averaged.
+    RoundTrip(Duration),
+    /// Send no faster than this, bit/s.
+    Available(u64),
+    /// The peer has ended its streams.
+    Goodbye,
+}
+
+/// A report block in plain units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Loss since the last report, 0 to 1.
+    pub fraction_lost: f64,
+    /// Packets lost so far.
+    pub lost: i64,
+    /// Interarrival jitter, ms.
+    pub jitter_ms: f64,
+}
+
+impl Figures {
+    fn of(block: &ReportBlock, clock_rate: u32) -> Self {
+        Figures {
+            fraction_lost: f64::from(block.fraction_lost) / 256.0,
+            lost: i64::from(block.lost),
+            jitter_ms: f64::from(block.jitter) * 1000.0 / f64::from(clock_rate.max(1)),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Stream {
+    settings: StreamSettings,
+    sent: Option<SentFigures>,
+    /// The bytes sent when the peer last reported, and when that was.
+    sent_at_report: Option<(u32, Instant)>,
+    received: Option<ReceptionFigures>,
+    reported: ReceptionFigures,
+    /// The peer's last sender report: its compact time and when it came.
+    last_sender_report: Option<(u32, Instant)>,
+    last_intra_request: Option<u8>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Reporter {
+    settings: ReporterSettings,
+    streams: Vec<Stream>,
+    estimator: Estimator,
+    announced: u64,
+    round_trip: Option<Duration>,
+    average_bytes: usize,
+    next_report: Option<Instant>,
+    random: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Reporter {
+    /// A reporter that has nothing to say yet. It announces the starting rate.
+    pub fn new(settings: ReporterSettings) -> Self {
+        let stream = |settings: &StreamSettings| Stream {
+            settings: *settings,
+            sent: None,
+            sent_at_report: None,
+            received: None,
+            reported: ReceptionFigures::default(),
+            last_sender_report: None,
+            last_intra_request: None,
+        };
+        Reporter {
+            streams: settings.streams.iter().map(stream).collect(),
+            estimator: Estimator::new(settings.estimator),
+            announced: settings.estimator.start,
+            round_trip: None,
+            average_bytes: FIRST_REPORT_BYTES + LOWER_HEADERS,
+            next_report: None,
+            random: settings.seed | 1,
+            outputs: VecDeque::from([Output::Available(settings.estimator.start)]),
+            settings,
+        }
+    }
+
+    /// What a sender has sent so far. The first time a report follows at once: RFC 3550 §6.2 allows it in a
+    /// unicast session, and lip sync and the round trip wait for it.
+    pub fn sent(&mut self, now: Instant, kind: MediaKind, figures: SentFigures) {
+        let Some(stream) = self
+            .streams
+            .iter_mut()
+            .find(|stream| stream.settings.kind == kind)
+        else {
+            return;
+        };
+        if stream.sent.replace(figures).is_none() {
+            self.next_report = Some(now);
+        }
+    }
+
+    /// What a receiver has received so far, of which SSRC.
+    pub fn received(&mut self, now: Instant, kind: MediaKind, ssrc: u32, figures: ReceptionFigures) {
+        let Some(stream) = self
+            .streams
+            .iter_mut()
+            .find(|stream| stream.settings.kind == kind)
+        else {
+            return;
+        };
+        stream.settings.remote = Some(ssrc);
+        stream.received = Some(figures);
+        self.next_report.get_or_insert(now);
+    }
+
+    /// Asks the peer to send packets again.
+    pub fn request_resend(&mut self, kind: MediaKind, sequences: Vec<u16>) {
+        self.request(kind, |sender, media| RtcpPacket::Nack {
+            sender,
+            media,
+            sequences,
+        });
+    }
+
+    /// Asks the peer for a key frame.
+    pub fn request_key_frame(&mut self, kind: MediaKind) {
+        self.request(kind, |sender, media| RtcpPacket::PictureLoss { sender, media });
+    }
+
+    /// Takes a decrypted datagram.
+    ///
+    /// # Errors
+    /// When it is not RTCP; it has no effect then.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), Error> {
+        for packet in parse_compound(datagram)? {
+            self.handle_packet(now, packet);
+        }
+        Ok(())
+    }
+
+    /// Sends the reports that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_report.is_none_or(|at| at > now) {
+            return;
+        }
+        for at in 0..self.streams.len() {
+            if self.streams[at].sent.is_some() || self.streams[at].received.is_some() {
+                let report = self.report(now, at);
+                let name = self.description(at);
+                self.transmit(&[report, name]);
+            }
+        }
+        let average = interval::average(
+            self.estimator.available(),
+            self.average_bytes,
+            self.settings.min_interval,
+        );
+        self.next_report = Some(now + interval::randomized(average, self.random()));
+    }
+
+    /// Says goodbye for our streams (RFC 3550 §6.6).
+    pub fn goodbye(&mut self, now: Instant) {
+        for at in 0..self.streams.len() {
+            let report = self.report(now, at);
+            let name = self.description(at);
+            let leave = RtcpPacket::Goodbye(vec![self.streams[at].settings.local]);
+            self.transmit(&[report, name, leave]);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.next_report
+    }
+
+    /// The round trip, averaged.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// RFC 4585 §3.1: a minimal compound is an empty receiver report, the name, and the request.
+    fn request(&mut self, kind: MediaKind, make: impl FnOnce(u32, u32) -> RtcpPacket) {
+        let Some(at) = self
+            .streams
+            .iter()
+            .position(|stream| stream.settings.kind == kind)
+        else {
+            return;
+        };
+        let StreamSettings { local, remote, .. } = self.streams[at].settings;
+        let Some(remote) = remote else { return };
+        let report = RtcpPacket::ReceiverReport {
+            ssrc: local,
+            reports: vec![],
+        };
+        let name = self.description(at);
+        self.transmit(&[report, name, make(local, remote)]);
+    }
+
+    fn transmit(&mut self, packets: &[RtcpPacket]) {
+        let bytes = write_compound(packets);
+        let size = bytes.len() + LOWER_HEADERS;
+        self.average_bytes = (size + (SIZE_MEMORY - 1) * self.average_bytes) / SIZE_MEMORY;
+        self.outputs.push_back(Output::Transmit(bytes));
+    }
+
+    fn description(&self, at: usize) -> RtcpPacket {
+        let local = self.streams[at].settings.local;
+        RtcpPacket::SourceDescription(vec![(local, self.settings.cname.clone())])
+    }
+
+    /// RFC 3550 §6.4: a sender report if anything was sent, a receiver report otherwise.
+    fn report(&mut self, now: Instant, at: usize) -> RtcpPacket {
+        let reports: Vec<ReportBlock> = self.report_block(now, at).into_iter().collect();
+        let stream = &self.streams[at];
+        match &stream.sent {
+            None => RtcpPacket::ReceiverReport {
+                ssrc: stream.settings.local,
+                reports,
+            },
+            Some(sent) => RtcpPacket::SenderReport {
+                ssrc: sent.ssrc,
+                sent: SenderInfo {
+                    ntp: self.settings.wall.ntp(now),
+                    timestamp: sent.clock.timestamp(now),
+                    packets: sent.packets,
+                    octets: sent.octets,
+                },
+                reports,
+            },
+        }
+    }
+
+    fn report_block(&mut self, now: Instant, at: usize) -> Option<ReportBlock> {
+        let stream = &mut self.streams[at];
+        let figures = stream.received?;
+        let (last_report, delay) = stream.last_sender_report.map_or((0, 0), |(compact, came)| {
+            (compact, to_compact(now.saturating_duration_since(came)))
+        });
+        let block = ReportBlock {
+            ssrc: stream.settings.remote?,
+            fraction_lost: figures.fraction_lost_since(&stream.reported),
+            lost: figures.lost().clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32,
+            highest_sequence: figures.highest_sequence,
+            jitter: figures.jitter,
+            last_report,
+            delay,
+        };
+        stream.reported = figures;
+        self.outputs.push_back(Output::OwnReport {
+            kind: stream.settings.kind,
+            report: Figures::of(&block, stream.settings.clock_rate),
+        });
+        Some(block)
+    }
+
+    fn handle_packet(&mut self, now: Instant, packet: RtcpPacket) {
+        match packet {
+            RtcpPacket::SenderReport { ssrc, sent, reports } => {
+                self.handle_sender_report(now, ssrc, &sent);
+                self.handle_blocks(now, &reports);
+            }
+            RtcpPacket::ReceiverReport { reports, .. } => self.handle_blocks(now, &reports),
+            RtcpPacket::SourceDescription(_) => {}
+            RtcpPacket::Goodbye(ssrcs) => {
+                let ours = |ssrc: &u32| {
+                    self.streams
+                        .iter()
+                        .any(|stream| stream.settings.remote == Some(*ssrc))
+                };
+                if ssrcs.iter().any(ours) {
+                    self.outputs.push_back(Output::Goodbye);
+                }
+            }
+            RtcpPacket::Nack { media, sequences, .. } => {
+                if let Some(kind) = self.local_stream(media).map(|stream| stream.settings.kind) {
+                    self.outputs.push_back(Output::Resend { kind, sequences });
+                }
+            }
+            RtcpPacket::PictureLoss { media, .. } => {
+                if self.local_stream(media).is_some() {
+                    self.outputs.push_back(Output::ForceKeyFrame);
+                }
+            }
+            RtcpPacket::FullIntraRequest { requests, .. } => self.handle_intra_requests(&requests),
+        }
+    }
+
+    fn handle_sender_report(&mut self, now: Instant, ssrc: u32, sent: &SenderInfo) {
+        let stream = self
+            .streams
+            .iter_mut()
+            .find(|stream| stream.settings.remote == Some(ssrc));
+        let Some(stream) = stream else { return };
+        stream.last_sender_report = Some((sent.ntp.compact(), now));
+        self.outputs.push_back(Output::Clock {
+            kind: stream.settings.kind,
+            clock: SenderClock {
+                ntp: sent.ntp,
+                timestamp: sent.timestamp,
+                rate: stream.settings.clock_rate,
+            },
+        });
+    }
+
+    fn handle_blocks(&mut self, now: Instant, blocks: &[ReportBlock]) {
+        for block in blocks {
+            let Some(stream) = self.local_stream(block.ssrc) else {
+                continue;
+            };
+            let StreamSettings { kind, clock_rate, .. } = stream.settings;
+            let sent = stream.sent_since_report(now);
+            let report = Figures::of(block, clock_rate);
+            self.outputs.push_back(Output::PeerReport { kind, report });
+            let measured = round_trip(self.settings.wall.ntp(now), block);
+            self.learn_round_trip(measured);
+            if let (MediaKind::Video, Some(sent)) = (kind, sent) {
+                let path = PathReport {
+                    loss: report.fraction_lost,
+                    round_trip: measured,
+                    sent,
+                };
+                self.estimator.on_report(now, path);
+                self.announce();
+            }
+        }
+    }
+
+    fn learn_round_trip(&mut self, measured: Option<Duration>) {
+        let Some(measured) = measured else { return };
+        let average = match self.round_trip {
+            None => measured,
+            Some(before) => before.mul_f64(1.0 - ROUND_TRIP_GAIN) + measured.mul_f64(ROUND_TRIP_GAIN),
+        };
+        self.round_trip = Some(average);
+        self.outputs.push_back(Output::RoundTrip(average));
+    }
+
+    /// Tells the encoder of changes worth its while, of 2 % or more.
+    fn announce(&mut self) {
+        let available = self.estimator.available();
+        if available.abs_diff(self.announced) * 50 >= self.announced {
+            self.announced = available;
+            self.outputs.push_back(Output::Available(available));
+        }
+    }
+
+    /// RFC 5104 §4.3.1.2: a request with the number of the last one is that request sent again.
+    fn handle_intra_requests(&mut self, requests: &[(u32, u8)]) {
+        for (ssrc, number) in requests {
+            if let Some(stream) = self.local_stream(*ssrc)
+                && stream.last_intra_request.replace(*number) != Some(*number)
+            {
+                self.outputs.push_back(Output::ForceKeyFrame);
+            }
+        }
+    }
+
+    fn local_stream(&mut self, ssrc: u32) -> Option<&mut Stream> {
+        self.streams
+            .iter_mut()
+            .find(|stream| stream.settings.local == ssrc)
+    }
+
+    /// Xorshift (Marsaglia): reports need not be unpredictable, only out of step.
+    fn random(&mut self) -> u32 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 16) as u32
+    }
+}
+
+impl Stream {
+    /// The rate at which payload was sent since the last report, bit/s; `None` at the first.
+    fn sent_since_report(&mut self, now: Instant) -> Option<u64> {
+        let octets = self.sent.as_ref()?.octets;
+        let (before, at) = self.sent_at_report.replace((octets, now))?;
+        let seconds = now.saturating_duration_since(at).as_secs_f64();
+        (seconds > 0.0).then(|| (f64::from(octets.wrapping_sub(before)) * 8.0 / seconds) as u64)
+    }
+}
+
+/// RFC 3550 §6.4.1: "(A - LSR - DLSR)"; `None` when the peer had no sender report of ours, or clocks disagree.
+fn round_trip(now: NtpTime, block: &ReportBlock) -> Option<Duration> {
+    let units = now
+        .compact()
+        .wrapping_sub(block.last_report)
+        .wrapping_sub(block.delay);
+    // Rounding may take the result of a very short path below zero.
+    let units = if units as i32 <= 0 { 0 } else { units };
+    (block.last_report != 0).then(|| from_compact(units))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::time::MediaClock;
+
+    const OURS: u32 = 1;
+    const THEIRS: u32 = 2;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn reporter(now: Instant, local: u32, remote: u32) -> Reporter {
+        let mut reporter = Reporter::new(ReporterSettings {
+            cname: "ana".into(),
+            streams: vec![StreamSettings::new(
+                MediaKind::Video,
+                PayloadFormat::Vp8,
+                local,
+                Some(remote),
+            )],
+            wall: WallClock::new(now, Duration::from_secs(1_800_000_000 + u64::from(local))),
+            min_interval: ms(500),
+            estimator: EstimatorSettings::default(),
+            seed: u64::from(local),
+        });
+        assert_eq!(reporter.poll_output(), Some(Output::Available(1_500_000)));
+        reporter
+    }
+
+    fn sent(now: Instant, ssrc: u32, octets: u32) -> SentFigures {
+        let clock = MediaClock {
+            rate: 90_000,
+            base: now,
+            base_timestamp: 1000,
+        };
+        SentFigures {
+            ssrc,
+            packets: 10,
+            octets,
+            clock,
+        }
+    }
+
+    fn received(expected: u64, lost: u64) -> ReceptionFigures {
+        ReceptionFigures {
+            expected,
+            received: expected - lost,
+            highest_sequence: expected as u32,
+            jitter: 90,
+            clock_rate: 90_000,
+        }
+    }
+
+    fn outputs(reporter: &mut Reporter) -> Vec<Output> {
+        std::iter::from_fn(|| reporter.poll_output()).collect()
+    }
+
+    fn transmitted(reporter: &mut Reporter) -> Vec<Vec<u8>> {
+        outputs(reporter)
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Transmit(bytes) => Some(bytes),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_first_report_leaves_at_once_and_tells_time_and_name() {
+        let now = Instant::now();
+        let mut reporter = reporter(now, OURS, THEIRS);
+        assert_eq!(reporter.next_timeout(), None, "nothing to report");
+        reporter.sent(now, MediaKind::Video, sent(now, OURS, 1000));
+        assert_eq!(reporter.next_timeout(), Some(now));
+        reporter.handle_timeout(now);
+        let packets = parse_compound(&transmitted(&mut reporter)[0]).unwrap();
+        let RtcpPacket::SenderReport { ssrc, sent, reports } = &packets[0] else {
+            panic!("{packets:?}")
+        };
+        assert_eq!(
+            (*ssrc, sent.timestamp, sent.octets, reports.len()),
+            (OURS, 1000, 1000, 0)
+        );
+        assert_eq!(
+            packets[1],
+            RtcpPacket::SourceDescription(vec![(OURS, "ana".into())])
+        );
+        let wait = reporter.next_timeout().unwrap() - now;
+        assert!((ms(250)..=ms(750)).contains(&wait), "{wait:?}");
+    }
+
+    #[test]
+    fn two_ends_measure_the_round_trip_and_the_loss() {
+        let start = Instant::now();
+        let (mut ana, mut ben) = (reporter(start, OURS, THEIRS), reporter(start, THEIRS, OURS));
+        ana.sent(start, MediaKind::Video, sent(start, OURS, 1000));
+        ana.handle_timeout(start);
+        // 30 ms there, Ben waits 200 ms, 30 ms back.
+        ben.handle_datagram(start + ms(30), &transmitted(&mut ana)[0])
+            .unwrap();
+        let clock = SenderClock {
+            ntp: ana.settings.wall.ntp(start),
+            timestamp: 1000,
+            rate: 90_000,
+        };
+        assert_eq!(
+            outputs(&mut ben),
+            [Output::Clock {
+                kind: MediaKind::Video,
+                clock
+            }]
+        );
+        ben.received(start + ms(230), MediaKind::Video, OURS, received(100, 10));
+        ben.handle_timeout(start + ms(230));
+        ana.handle_datagram(start + ms(260), &transmitted(&mut ben)[0])
+            .unwrap();
+        let told = outputs(&mut ana);
+        let Output::PeerReport { report, .. } = &told[0] else {
+            panic!("{told:?}")
+        };
+        assert_eq!((report.lost, report.jitter_ms), (10, 1.0));
+        assert!((report.fraction_lost - 0.1).abs() < 0.01);
+        let off = ana.round_trip().unwrap().abs_diff(ms(60));
+        assert!(off < Duration::from_micros(100), "{off:?}");
+    }
+
+    #[test]
+    fn requests_reach_the_sender() {
+        let now = Instant::now();
+        let (mut ana, mut ben) = (reporter(now, OURS, THEIRS), reporter(now, THEIRS, OURS));
+        ben.request_resend(MediaKind::Video, vec![65_535, 0]);
+        ben.request_key_frame(MediaKind::Video);
+        ben.request_key_frame(MediaKind::Audio); // not in this call
+        for datagram in transmitted(&mut ben) {
+            ana.handle_datagram(now, &datagram).unwrap();
+        }
+        let resend = Output::Resend {
+            kind: MediaKind::Video,
+            sequences: vec![65_535, 0],
+        };
+        assert_eq!(outputs(&mut ana), [resend, Output::ForceKeyFrame]);
+    }
+
+    #[test]
+    fn an_intra_request_counts_once_however_often_it_is_sent() {
+        let now = Instant::now();
+        let mut reporter = reporter(now, OURS, THEIRS);
+        for number in [4, 4, 5, 5] {
+            let packet = RtcpPacket::FullIntraRequest {
+                sender: THEIRS,
+                requests: vec![(OURS, number)],
+            };
+            reporter.handle_datagram(now, &write_compound(&[packet])).unwrap();
+        }
+        assert_eq!(
+            outputs(&mut reporter),
+            [Output::ForceKeyFrame, Output::ForceKeyFrame]
+        );
+    }
+
+    #[test]
+    fn requests_for_the_streams_of_others_are_ignored() {
+        let now = Instant::now();
+        let mut reporter = reporter(now, OURS, THEIRS);
+        let packets = [
+            RtcpPacket::Nack {
+                sender: THEIRS,
+                media: 77,
+                sequences: vec![1],
+            },
+            RtcpPacket::PictureLoss {
+                sender: THEIRS,
+                media: 77,
+            },
+            RtcpPacket::Goodbye(vec![77]),
+        ];
+        reporter.handle_datagram(now, &write_compound(&packets)).unwrap();
+        assert_eq!(outputs(&mut reporter), []);
+        reporter
+            .handle_datagram(now, &write_compound(&[RtcpPacket::Goodbye(vec![THEIRS])]))
+            .unwrap();
+        assert_eq!(outputs(&mut reporter), [Output::Goodbye]);
+    }
+
+    #[test]
+    fn heavy_loss_lowers_the_rate() {
+        let start = Instant::now();
+        let mut reporter = reporter(start, OURS, THEIRS);
+        for n in 0..4u32 {
+            let now = start + ms(u64::from(n) * 1000);
+            reporter.sent(now, MediaKind::Video, sent(start, OURS, n * 150_000));
+            let block = ReportBlock {
+                ssrc: OURS,
+                fraction_lost: 77,
+                ..ReportBlock::default()
+            };
+            let report = RtcpPacket::ReceiverReport {
+                ssrc: THEIRS,
+                reports: vec![block],
+            };
+            reporter.handle_datagram(now, &write_compound(&[report])).unwrap();
+        }
+        let rates: Vec<u64> = outputs(&mut reporter)
+            .iter()
+            .filter_map(|output| match output {
+                Output::Available(rate) => Some(*rate),
+                _ => None,
+            })
+            .collect();
+        assert!(rates.len() == 3 && rates[2] < 1_000_000, "{rates:?}");
+    }
+
+    #[test]
+    fn a_goodbye_is_a_whole_compound() {
+        let now = Instant::now();
+        let mut reporter = reporter(now, OURS, THEIRS);
+        reporter.goodbye(now);
+        let packets = parse_compound(&transmitted(&mut reporter)[0]).unwrap();
+        assert!(matches!(
+            packets[0],
+            RtcpPacket::ReceiverReport { ssrc: OURS, .. }
+        ));
+        assert_eq!(packets[2], RtcpPacket::Goodbye(vec![OURS]));
+    }
+}
