@@ -4,8 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod audio;
 pub mod congestion;
 pub mod demux;
+pub mod ice;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -19,6 +19,7 @@ pub mod negotiation;
 pub mod parameters;
 pub mod section;
 
+pub use crate::ice::IceCredentials as IceParameters;
 pub use codec::{Codec, H264Profile};
 pub use description::{SdpError, SessionDescription};
 pub use fingerprint::{Fingerprint, FingerprintError};
@@ -27,7 +28,7 @@ pub use parameters::{
     DtlsRole, LocalMedia, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
     PayloadTypes,
 };
-pub use section::{Direction, IceParameters, MediaSection, SectionKind, Setup, Source};
+pub use section::{Direction, MediaSection, SectionKind, Setup, Source};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! What goes into a negotiation and what comes out of it.
 
 use super::fingerprint::Fingerprint;
-use super::section::{Direction, IceParameters, Source};
+use super::section::{Direction, Source};
 use crate::VideoCodec;
+use crate::ice::IceCredentials as IceParameters;
 
 /// The numbers our own descriptions give to codecs; all from the dynamic range 96–127 (RFC 3551 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

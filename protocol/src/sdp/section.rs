@@ -8,6 +8,7 @@ use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
 
 use super::codec::Codec;
 use super::fingerprint::Fingerprint;
+use crate::ice::IceCredentials as IceParameters;
 
 /// RFC 8839 §4.2.5 and RFC 8829 §5.2.1: the "discard" port stands in until a candidate is chosen.
 const DISCARD_PORT: isize = 9;
@@ -105,21 +106,6 @@ impl Setup {
             "actpass" => Some(Setup::ActPass),
             _ => None,
         }
-    }
-}
-
-/// `a=ice-ufrag` and `a=ice-pwd` (RFC 8839 §5.4).
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct IceParameters {
-    /// User name fragment.
-    pub ufrag: String,
-    /// Password; a secret of the two peers and the signaling.
-    pub pwd: String,
-}
-
-impl fmt::Debug for IceParameters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IceParameters({}, …)", self.ufrag)
     }
 }
 

@@ -1,0 +1,393 @@
+//! Where pictures and sound come from: a camera or microphone, a file over and over, or the test picture and tone.
+//!
+//! Each source calls back on a thread of its own until it is dropped.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::device::{self, DeviceError, DeviceKind};
+use crate::frame::{AudioFrame, SAMPLE_RATE, VideoFrame, samples_to_duration};
+use crate::pipeline::{self, Happening, OnHappening, Pipeline, PipelineError};
+use crate::{OnTrouble, Running, synthetic};
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VideoSource {
+    /// A camera by its id, or the first one.
+    Camera(Option<String>),
+    /// The test picture.
+    Test,
+    /// A media file, over and over.
+    File(PathBuf),
+}
+
+/// Where sound comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AudioSource {
+    /// A microphone by its id, or the system's default.
+    Microphone(Option<String>),
+    /// The test tone.
+    Test,
+    /// A media file, over and over.
+    File(PathBuf),
+    /// Nothing but the passage of time.
+    Silence,
+}
+
+/// The pictures wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoFormat {
+    /// Width in pixels, even.
+    pub width: u32,
+    /// Height in pixels, even.
+    pub height: u32,
+    /// Pictures a second.
+    pub fps: u32,
+}
+
+/// The sound wanted, 48 kHz always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// 1 or 2.
+    pub channels: u8,
+    /// Length of one [`AudioFrame`], a divisor of 1000.
+    pub block_ms: u32,
+}
+
+impl AudioFormat {
+    /// Samples of all channels in a block.
+    fn block_samples(&self) -> usize {
+        (SAMPLE_RATE / 1000 * self.block_ms) as usize * usize::from(self.channels)
+    }
+}
+
+/// Takes pictures.
+pub type OnPicture = Box<dyn FnMut(VideoFrame) + Send>;
+
+/// Takes sound.
+pub type OnSound = Box<dyn FnMut(AudioFrame) + Send>;
+
+/// Why a source does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// There is no such device, or none at all.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Its pipeline does not run.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// There is no file to read.
+    #[error("cannot read {path}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No thread for it.
+    #[error("no thread for the source")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Running for Pipeline {}
+
+/// Opens a source of pictures. May take as long as a device takes: not on an actor's thread.
+pub fn open_video(
+    source: &VideoSource,
+    format: VideoFormat,
+    on_picture: OnPicture,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    match source {
+        VideoSource::Test => {
+            let ticking = synthetic::test_picture(format, on_picture).map_err(CaptureError::Thread)?;
+            Ok(Box::new(ticking))
+        }
+        VideoSource::Camera(id) => camera(id.as_deref(), format, on_picture, on_trouble),
+        VideoSource::File(path) => video_file(path, format, on_picture, on_trouble),
+    }
+}
+
+/// Opens a source of sound. May take as long as a device takes: not on an actor's thread.
+pub fn open_audio(
+    source: &AudioSource,
+    format: AudioFormat,
+    on_sound: OnSound,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let loud = *source == AudioSource::Test;
+    match source {
+        AudioSource::Test | AudioSource::Silence => {
+            let ticking = synthetic::test_tone(format.channels, format.block_ms, loud, on_sound)
+                .map_err(CaptureError::Thread)?;
+            Ok(Box::new(ticking))
+        }
+        AudioSource::Microphone(id) => microphone(id.as_deref(), format, on_sound, on_trouble),
+        AudioSource::File(path) => audio_file(path, format, on_sound, on_trouble),
+    }
+}
+
+/// Behind a camera: the newest frame wins, in the format of the codecs.
+fn behind_camera(filter: &str, format: VideoFormat) -> String {
+    let VideoFormat { width, height, .. } = format;
+    format!(
+        "{filter} ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 \
+         ! videoconvert ! videoscale ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! appsink name=sink sync=false max-buffers=1 drop=true"
+    )
+}
+
+fn camera(
+    id: Option<&str>,
+    format: VideoFormat,
+    on_picture: OnPicture,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let device = device::find(DeviceKind::Camera, id)?;
+    let source = device
+        .create_element(Some("camera"))
+        .map_err(|e| PipelineError::Build(e.to_string()))?;
+    if source.has_property("do-timestamp") {
+        source.set_property("do-timestamp", true);
+    }
+    let filter = camera_filter(device.caps().as_ref(), format);
+    let pipeline = Pipeline::behind(
+        &source,
+        &behind_camera(&filter, format),
+        pipeline::once(move |words| on_trouble(words)),
+    )?
+    .slow_to_stop();
+    run_video(pipeline, on_picture)
+}
+
+/// What to ask a camera for: raw pictures of the wanted size and rate if it has them, else JPEG ones, else raw ones of
+/// any size. Without a filter right behind it `pipewiresrc` never links.
+fn camera_filter(offered: Option<&gst::Caps>, format: VideoFormat) -> String {
+    let VideoFormat { width, height, fps } = format;
+    let offers = |wanted: &str| {
+        let wanted: Option<gst::Caps> = wanted.parse().ok();
+        offered
+            .zip(wanted)
+            .is_some_and(|(have, want)| have.can_intersect(&want))
+    };
+    let raw = format!("video/x-raw,width={width},height={height},framerate={fps}/1");
+    let jpeg = format!("image/jpeg,width={width},height={height},framerate={fps}/1");
+    let sized = format!("video/x-raw,width={width},height={height}");
+    if offers(&raw) {
+        format!("capsfilter caps=\"{raw}\"")
+    } else if offers(&jpeg) {
+        format!("capsfilter caps=\"{jpeg}\" ! jpegdec")
+    } else if offers(&sized) {
+        format!("capsfilter caps=\"{sized}\"")
+    } else {
+        "capsfilter caps=\"video/x-raw\"".into()
+    }
+}
+
+fn video_file(
+    path: &Path,
+    format: VideoFormat,
+    on_picture: OnPicture,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let VideoFormat { width, height, fps } = format;
+    let description = format!(
+        "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=true ! videorate \
+         ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1,framerate={fps}/1 \
+         ! appsink name=sink max-buffers=1 drop=true"
+    );
+    run_video(looped(path, &description, on_trouble)?, on_picture)
+}
+
+fn run_video(pipeline: Pipeline, mut on_picture: OnPicture) -> Result<Box<dyn Running>, CaptureError> {
+    pipeline.on_sample("sink", move |sample| {
+        if let Some(frame) = pipeline::picture(&sample, Instant::now()) {
+            on_picture(frame);
+        }
+    })?;
+    pipeline.play()?;
+    Ok(Box::new(pipeline))
+}
+
+/// A pipeline that plays a file, named `file` in the description, over and over.
+fn looped(path: &Path, description: &str, on_trouble: OnTrouble) -> Result<Pipeline, CaptureError> {
+    std::fs::File::open(path).map_err(|source| CaptureError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let rewinder = Arc::new(OnceLock::<pipeline::Rewinder>::new());
+    let at_the_end = rewinder.clone();
+    let failed = pipeline::once(move |words| on_trouble(words));
+    let happening: OnHappening = Box::new(move |happening| match happening {
+        Happening::Ended => at_the_end.get().into_iter().for_each(|r| r.rewind()),
+        Happening::Failed(_) => failed(happening),
+    });
+    let pipeline = Pipeline::launch(description, happening)?;
+    pipeline.set("file", "location", path.to_string_lossy().as_ref())?;
+    let _ = rewinder.set(pipeline.rewinder());
+    Ok(pipeline)
+}
+
+/// Sound devices buffer so much, and deliver so often, where they let us (µs).
+const DEVICE_TIMES: &str = "buffer-time=40000 latency-time=10000";
+
+fn sound_caps(channels: u8) -> String {
+    format!("audio/x-raw,format=S16LE,rate={SAMPLE_RATE},channels={channels},layout=interleaved")
+}
+
+fn microphone(
+    id: Option<&str>,
+    format: AudioFormat,
+    on_sound: OnSound,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let caps = sound_caps(format.channels);
+    let rest =
+        format!("audioconvert ! audioresample ! capsfilter caps=\"{caps}\" ! appsink name=sink sync=false");
+    let pipeline = match id {
+        Some(_) => {
+            let source = device::find(DeviceKind::Microphone, id)?
+                .create_element(Some("microphone"))
+                .map_err(|e| PipelineError::Build(e.to_string()))?;
+            pipeline::short_buffers(&source);
+            Pipeline::behind(&source, &rest, pipeline::once(move |words| on_trouble(words)))?
+        }
+        None => {
+            let description = format!("pulsesrc {DEVICE_TIMES} ! {rest}");
+            Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?
+        }
+    };
+    run_audio(pipeline.slow_to_stop(), format, on_sound)
+}
+
+fn audio_file(
+    path: &Path,
+    format: AudioFormat,
+    on_sound: OnSound,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let caps = sound_caps(format.channels);
+    let description = format!(
+        "filesrc name=file ! decodebin ! audioconvert ! audioresample ! capsfilter caps=\"{caps}\" \
+         ! audiobuffersplit output-buffer-duration=1/100 ! appsink name=sink"
+    );
+    run_audio(looped(path, &description, on_trouble)?, format, on_sound)
+}
+
+fn run_audio(
+    pipeline: Pipeline,
+    format: AudioFormat,
+    mut on_sound: OnSound,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let mut chunker = Chunker::new(format);
+    pipeline.on_sample("sink", move |sample| {
+        if let Some(bytes) = pipeline::bytes(&sample) {
+            chunker.feed(&bytes, Instant::now(), &mut on_sound);
+        }
+    })?;
+    pipeline.play()?;
+    Ok(Box::new(pipeline))
+}
+
+/// Cuts a stream of samples into blocks of equal length.
+struct Chunker {
+    format: AudioFormat,
+    waiting: Vec<i16>,
+}
+
+impl Chunker {
+    fn new(format: AudioFormat) -> Self {
+        Chunker {
+            format,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes little-endian samples, the last of which was heard at `now`.
+    fn feed(&mut self, bytes: &[u8], now: Instant, on_sound: &mut OnSound) {
+        let samples = bytes
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+        self.waiting.extend(samples);
+        let channels = usize::from(self.format.channels.max(1));
+        let length = self.format.block_samples().max(channels);
+        let mut age = samples_to_duration((self.waiting.len() / channels) as u64);
+        while self.waiting.len() >= length {
+            let rest = self.waiting.split_off(length);
+            let frame = AudioFrame {
+                samples: std::mem::replace(&mut self.waiting, rest),
+                channels: self.format.channels,
+                at: now.checked_sub(age).unwrap_or(now),
+            };
+            age = age.saturating_sub(frame.duration());
+            on_sound(frame);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    const FORMAT: AudioFormat = AudioFormat {
+        channels: 1,
+        block_ms: 20,
+    };
+
+    #[test]
+    fn sound_in_any_portions_comes_out_in_blocks_with_the_times_of_their_first_samples() {
+        let (tell, hear) = mpsc::channel();
+        let mut on_sound: OnSound = Box::new(move |frame| drop(tell.send(frame)));
+        let mut chunker = Chunker::new(FORMAT);
+        let start = Instant::now();
+        let samples: Vec<u8> = (0..4800i16).flat_map(i16::to_le_bytes).collect();
+        let mut heard = 0;
+        for portion in samples.chunks(2 * 441) {
+            heard += portion.len() / 2;
+            chunker.feed(portion, start + samples_to_duration(heard as u64), &mut on_sound);
+        }
+        drop(on_sound);
+        let blocks: Vec<_> = hear.iter().collect();
+        assert_eq!(blocks.len(), 5);
+        for (index, block) in blocks.iter().enumerate() {
+            assert_eq!(block.samples[0], index as i16 * 960);
+            let off = block.at - start;
+            assert!(off.abs_diff(Duration::from_millis(20) * index as u32) < Duration::from_micros(5));
+        }
+    }
+
+    #[test]
+    fn a_machine_without_that_camera_says_so() {
+        let source = VideoSource::Camera(Some("no such camera".into()));
+        let format = VideoFormat {
+            width: 640,
+            height: 360,
+            fps: 30,
+        };
+        let refused = open_video(&source, format, Box::new(|_| {}), Arc::new(|_| {}));
+        assert!(matches!(
+            refused.err(),
+            Some(CaptureError::Device(DeviceError::NotFound { .. }))
+        ));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let source = VideoSource::File("/no/such/film.webm".into());
+        let format = VideoFormat {
+            width: 640,
+            height: 360,
+            fps: 30,
+        };
+        let refused = open_video(&source, format, Box::new(|_| {}), Arc::new(|_| {})).err();
+        let words = refused.expect("there is no such file").to_string();
+        assert!(words.contains("/no/such/film.webm"), "{words}");
+    }
+}

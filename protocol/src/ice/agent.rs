@@ -1,0 +1,457 @@
+//! The machine an actor drives: feed it datagrams and time, drain its outputs, ask when it wants to be called.
+
+use std::collections::{HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use is::stun::{StunMessage, StunPacket};
+use is::{Candidate, CandidateKind, IceAgentEvent, Protocol};
+
+use super::candidate::{self, CandidateError, kind_name};
+use super::consent::{Consent, Spread, URGENT_INTERVAL};
+use super::credentials::{CredentialsError, IceCredentials, random};
+use super::gathering::{Gathering, Reflexive};
+use super::interface::{Event, Output, SelectedPair, Settings, State, Transmit};
+
+/// As many checks in a row may stay unanswered before a pair is given up. In a selected pair that takes about 25 s, so
+/// another pair can take over before consent expires.
+const MAX_RETRANSMITS: usize = 20;
+/// Addresses of ours a peer may tell us we have.
+const MAX_MAPPED_ADDRESSES: usize = 16;
+/// Calls of the inner agent at one time: one for each request it holds back (at most 100) and one check.
+const MAX_STEPS: usize = 128;
+
+/// One session's agent: one data stream, one component.
+pub struct IceAgent {
+    settings: Settings,
+    inner: is::IceAgent,
+    state: State,
+    /// Local addresses with a socket.
+    bases: Vec<SocketAddr>,
+    gathering: Gathering,
+    /// Whether the end of gathering was told, or gathering has not begun.
+    gathering_told: bool,
+    remote: Option<IceCredentials>,
+    /// Candidates that came before the credentials they belong to.
+    early: Vec<Candidate>,
+    /// Every address of the peer the inner agent knows of; bounds what it remembers.
+    remotes: HashSet<SocketAddr>,
+    /// Every address of ours the peer has told of; bounds the same.
+    mapped: HashSet<SocketAddr>,
+    selected: Option<SelectedPair>,
+    consent: Option<Consent>,
+    spread: Spread,
+    checking_since: Option<Instant>,
+    outputs: VecDeque<Output>,
+}
+
+impl IceAgent {
+    /// A new session. The offerer is controlling (RFC 8445 §6.1.1).
+    pub fn new(settings: Settings, credentials: IceCredentials, controlling: bool, now: Instant) -> Self {
+        let spread = Spread::new(&credentials.ufrag);
+        let mut inner = is::IceAgent::new(credentials.into());
+        let mut tie_breaker = [0; 8];
+        random(&mut tie_breaker);
+        inner.set_control_tie_breaker(u64::from_be_bytes(tie_breaker));
+        inner.set_controlling(controlling);
+        inner.set_timing_advance(settings.ta);
+        inner.set_initial_stun_rto(settings.initial_rto);
+        inner.set_max_stun_rto(settings.consent_interval);
+        inner.set_max_stun_retransmits(MAX_RETRANSMITS);
+        // Before its first call the inner agent names no timeout at all.
+        inner.handle_timeout(now);
+        IceAgent {
+            settings,
+            inner,
+            state: State::New,
+            bases: Vec::new(),
+            gathering: Gathering::default(),
+            gathering_told: true,
+            remote: None,
+            early: Vec::new(),
+            remotes: HashSet::new(),
+            mapped: HashSet::new(),
+            selected: None,
+            consent: None,
+            spread,
+            checking_since: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Where the agent is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The pair to send over. `None` before there is one and after consent has expired.
+    pub fn selected(&self) -> Option<&SelectedPair> {
+        self.selected.as_ref()
+    }
+
+    /// Round trip of the last answered check of the selected pair.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.inner.nominated_pair_rtt()
+    }
+
+    /// A socket is bound to this address; the best first.
+    pub fn add_host(&mut self, now: Instant, address: SocketAddr) {
+        if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
+            self.bases.push(address);
+            self.add_local(candidate);
+            self.run(now);
+        }
+    }
+
+    /// Asks these STUN servers for server-reflexive candidates of all hosts so far; gathering completes with that.
+    pub fn gather(&mut self, now: Instant, stun_servers: &[SocketAddr]) {
+        let limit = self.settings.gathering_timeout;
+        self.gathering = Gathering::start(now, &self.bases, stun_servers, self.settings.ta, limit);
+        self.gathering_told = false;
+        self.run(now);
+    }
+
+    /// The peer's credentials: checks begin. Other ones than before mean that the peer restarts.
+    ///
+    /// # Errors
+    /// If they break RFC 8839 §5.4; then nothing changes.
+    pub fn set_remote_credentials(
+        &mut self,
+        now: Instant,
+        credentials: IceCredentials,
+    ) -> Result<(), CredentialsError> {
+        credentials.check()?;
+        if self.remote.as_ref() == Some(&credentials) {
+            return Ok(());
+        }
+        if self.remote.is_some() {
+            let ours = self.inner.local_credentials().clone();
+            self.forget_checks(ours);
+        }
+        self.inner.set_remote_credentials(credentials.clone().into());
+        self.remote = Some(credentials);
+        self.checking_since = Some(now);
+        self.set_state(State::Checking);
+        for candidate in std::mem::take(&mut self.early) {
+            self.inner.add_remote_candidate(candidate);
+        }
+        self.run(now);
+        Ok(())
+    }
+
+    /// A candidate of the peer, `candidate:…`; an empty text ends them (RFC 8838 §14).
+    ///
+    /// # Errors
+    /// If it cannot be used; nothing changes then, and it is no reason to end a call.
+    pub fn add_remote_candidate(&mut self, now: Instant, text: &str) -> Result<(), CandidateError> {
+        if text.trim().is_empty() {
+            // Nothing ends with it: RFC 8863 §4 lets checks go on for candidates nobody signals.
+            return Ok(());
+        }
+        let candidate = candidate::parse(text)?;
+        if !self.admit(candidate.addr()) {
+            return Err(CandidateError::TooMany);
+        }
+        if self.remote.is_some() {
+            self.inner.add_remote_candidate(candidate);
+            self.run(now);
+        } else if self.early.len() < self.settings.max_remote_candidates {
+            self.early.push(candidate);
+        }
+        Ok(())
+    }
+
+    /// Starts over with new credentials (RFC 8445 §2.4); signal them and the candidates that follow. The selected pair
+    /// stays in use until another one works.
+    pub fn restart(&mut self, now: Instant, credentials: IceCredentials) {
+        self.forget_checks(credentials.into());
+        self.remote = None;
+        self.early.clear();
+        self.set_state(State::New);
+        let known = self
+            .inner
+            .local_candidates()
+            .filter(|known| known.kind() != CandidateKind::PeerReflexive);
+        for candidate in known.map(|known| known.to_sdp_string()).collect::<Vec<_>>() {
+            self.tell(Event::LocalCandidate(candidate));
+        }
+        self.gathering_told = false;
+        self.run(now);
+    }
+
+    /// A STUN datagram came from `remote` to `local`. Returns whether it was ours and authentic; everything else is
+    /// dropped without a trace in the agent.
+    pub fn handle_input(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, data: &[u8]) -> bool {
+        if let Some(answer) = self.gathering.handle_input(local, remote, data) {
+            if let Some(reflexive) = answer {
+                self.add_reflexive(reflexive);
+            }
+            self.run(now);
+            return true;
+        }
+        let Ok(message) = StunMessage::parse(data) else {
+            return false;
+        };
+        let mapped = message
+            .mapped_address()
+            .filter(|_| message.is_successful_binding_response());
+        if !self.knows_or_has_room(remote, mapped) {
+            return false;
+        }
+        let response = message.is_successful_binding_response();
+        let packet = StunPacket {
+            proto: Protocol::Udp,
+            source: remote,
+            destination: local,
+            message,
+        };
+        if !self.inner.handle_packet(now, packet) {
+            return false;
+        }
+        self.remotes.insert(remote);
+        self.mapped.extend(mapped);
+        if response {
+            self.answered(now, local, remote);
+        }
+        if self.selected.as_ref().is_some_and(|pair| pair.remote == remote) {
+            self.heard(now);
+        }
+        self.run(now);
+        true
+    }
+
+    /// Something else than STUN came from the selected pair's remote address.
+    pub fn heard(&mut self, now: Instant) {
+        if let Some(consent) = &mut self.consent {
+            consent.heard(now);
+        }
+        if self.state == State::Disconnected {
+            self.reconnect();
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.run(now);
+    }
+
+    /// The next thing to do; call it until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`IceAgent::handle_timeout`] wants to be called. Takes `&mut` because the inner agent caches.
+    pub fn next_timeout(&mut self) -> Option<Instant> {
+        let inner = self.inner.poll_timeout();
+        [inner, self.gathering.next_timeout(), self.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// When something ends if nothing is heard.
+    fn deadline(&self) -> Option<Instant> {
+        let silent = self.consent.filter(|_| self.state == State::Connected);
+        [
+            self.consent_expires(),
+            self.checking_ends(),
+            silent.map(|consent| self.silent(consent)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn consent_expires(&self) -> Option<Instant> {
+        self.consent
+            .map(|consent| consent.expires(self.settings.consent_timeout))
+    }
+
+    fn consent_overdue(&self) -> Option<Instant> {
+        self.consent
+            .and_then(|consent| consent.overdue(self.settings.consent_interval))
+    }
+
+    fn checking_ends(&self) -> Option<Instant> {
+        let since = self.checking_since.filter(|_| self.state == State::Checking)?;
+        Some(since + self.settings.checking_timeout)
+    }
+
+    fn silent(&self, consent: Consent) -> Instant {
+        consent.silent(self.settings.disconnected_timeout)
+    }
+
+    /// Lets the inner agent, the gathering and the clocks do what is due, and takes what they have to say.
+    fn run(&mut self, now: Instant) {
+        for _ in 0..MAX_STEPS {
+            if self.inner.poll_timeout().is_none_or(|due| now < due) {
+                break;
+            }
+            self.inner.handle_timeout(now);
+        }
+        let gathering = self.gathering.handle_timeout(now);
+        self.outputs.extend(gathering.into_iter().map(Output::Transmit));
+        if !self.gathering_told && self.gathering.is_complete() {
+            self.gathering_told = true;
+            self.tell(Event::GatheringComplete);
+        }
+        self.collect(now);
+        self.watch(now);
+    }
+
+    fn collect(&mut self, now: Instant) {
+        while let Some(transmit) = self.inner.poll_transmit() {
+            // RFC 7675 §5.1: after consent has expired the endpoint "MUST cease transmission".
+            if self.state != State::Failed {
+                self.outputs.push_back(Output::Transmit(Transmit {
+                    local: transmit.source,
+                    remote: transmit.destination,
+                    data: transmit.contents.into(),
+                }));
+            }
+        }
+        while let Some(event) = self.inner.poll_event() {
+            if let IceAgentEvent::NominatedSend {
+                source, destination, ..
+            } = event
+            {
+                self.select(now, source, destination);
+            }
+        }
+    }
+
+    /// Moves on where a deadline has passed.
+    fn watch(&mut self, now: Instant) {
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| now >= deadline);
+        if passed(self.checking_ends()) {
+            return self.fail();
+        }
+        if passed(self.consent_expires()) {
+            if self.state != State::Checking {
+                return self.fail();
+            }
+            // The pair of before a restart; the new checks go on.
+            self.selected = None;
+            self.consent = None;
+        }
+        if passed(self.consent_overdue()) {
+            self.inner.set_max_stun_rto(URGENT_INTERVAL);
+            self.consent.iter_mut().for_each(Consent::hurry);
+        }
+        if self.state == State::Connected && passed(self.consent.map(|consent| self.silent(consent))) {
+            self.set_state(State::Disconnected);
+        }
+    }
+
+    fn fail(&mut self) {
+        self.selected = None;
+        self.consent = None;
+        self.set_state(State::Failed);
+    }
+
+    /// A check of ours was answered on this pair.
+    fn answered(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
+        // RFC 8445 §12.1: before nomination, data may be sent on any valid pair. The controlled side gains Ta by it.
+        if self.selected.is_none() && self.inner.has_viable_remote_candidate(remote) {
+            self.select(now, local, remote);
+        }
+        let responses = self.inner.nominated_pair_responses_received().unwrap_or_default();
+        if let Some(consent) = &mut self.consent
+            && consent.count(now, responses)
+        {
+            self.inner
+                .set_max_stun_rto(self.spread.next(self.settings.consent_interval));
+        }
+    }
+
+    fn select(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
+        if self.state == State::Failed {
+            return;
+        }
+        let same = self
+            .selected
+            .as_ref()
+            .is_some_and(|pair| (pair.local, pair.remote) == (local, remote));
+        self.consent = Some(Consent::new(now));
+        if same && self.state == State::Connected {
+            return;
+        }
+        let kind = self
+            .inner
+            .remote_candidates()
+            .find(|known| known.addr() == remote)
+            .map(|known| known.kind());
+        let kinds = format!("host/{}", kind.map_or("prflx", kind_name));
+        self.selected = Some(SelectedPair {
+            local,
+            remote,
+            kinds,
+            rtt: self.rtt(),
+        });
+        self.reconnect();
+    }
+
+    /// The selected pair speaks (again).
+    fn reconnect(&mut self) {
+        self.state = State::Connected;
+        if let Some(pair) = &mut self.selected {
+            pair.rtt = self.inner.nominated_pair_rtt().or(pair.rtt);
+            let event = Event::Selected(pair.clone());
+            self.tell(event);
+        }
+    }
+
+    fn add_local(&mut self, candidate: Candidate) {
+        if let Some(added) = self.inner.add_local_candidate(candidate) {
+            let text = added.to_sdp_string();
+            self.tell(Event::LocalCandidate(text));
+        }
+    }
+
+    fn add_reflexive(&mut self, reflexive: Reflexive) {
+        // Without a NAT between us and the server the two are one; RFC 8445 §5.1.3 eliminates the redundant one.
+        if reflexive.mapped != reflexive.base
+            && let Ok(candidate) =
+                Candidate::server_reflexive(reflexive.mapped, reflexive.base, Protocol::Udp)
+        {
+            self.add_local(candidate);
+        }
+    }
+
+    /// Forgets everything that was checked, but not our candidates.
+    fn forget_checks(&mut self, ours: is::IceCreds) {
+        self.inner.ice_restart(ours, true);
+        self.remotes.clear();
+        self.mapped.clear();
+    }
+
+    /// Counts a signaled candidate; false if there are too many.
+    fn admit(&mut self, remote: SocketAddr) -> bool {
+        let room = self.remotes.len() < self.settings.max_remote_candidates;
+        self.remotes.contains(&remote) || (room && self.remotes.insert(remote))
+    }
+
+    fn knows_or_has_room(&self, remote: SocketAddr, mapped: Option<SocketAddr>) -> bool {
+        let room = self.remotes.len() < self.settings.max_remote_candidates;
+        let mapped_room = self.mapped.len() < MAX_MAPPED_ADDRESSES;
+        (room || self.remotes.contains(&remote))
+            && mapped.is_none_or(|address| mapped_room || self.mapped.contains(&address))
+    }
+
+    fn set_state(&mut self, state: State) {
+        if self.state == state {
+            return;
+        }
+        self.state = state;
+        match state {
+            State::New | State::Connected => {}
+            State::Checking => self.tell(Event::Checking),
+            State::Disconnected => self.tell(Event::Disconnected),
+            State::Failed => self.tell(Event::Failed),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}

@@ -1,0 +1,202 @@
+//! Server-reflexive candidates: a STUN server tells under which address it sees us (RFC 8445 §5.1.1.2, RFC 8489).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use stun_proto::types::attribute::XorMappedAddress;
+use stun_proto::types::message::{
+    BINDING, Message, MessageClass, MessageWrite, MessageWriteExt, MessageWriteVec, TransactionId,
+};
+
+use super::interface::Transmit;
+
+/// RFC 8489 §6.2.1: the first retransmission after 500 ms, doubling.
+const INITIAL_RTO: Duration = Duration::from_millis(500);
+
+/// Asks every STUN server from every local address, once, and collects the answers.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    requests: Vec<Request>,
+    deadline: Option<Instant>,
+}
+
+/// One binding request and its retransmissions.
+#[derive(Debug)]
+struct Request {
+    base: SocketAddr,
+    server: SocketAddr,
+    transaction: TransactionId,
+    message: Vec<u8>,
+    next: Instant,
+    rto: Duration,
+}
+
+/// A STUN server's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reflexive {
+    /// Our address, as the server sees it.
+    pub mapped: SocketAddr,
+    /// Our address, as we see it.
+    pub base: SocketAddr,
+}
+
+impl Gathering {
+    /// Starts a request from each base to each server of its family; `pace` (Ta) apart, RFC 8445 §14.2.
+    pub(super) fn start(
+        now: Instant,
+        bases: &[SocketAddr],
+        servers: &[SocketAddr],
+        pace: Duration,
+        limit: Duration,
+    ) -> Self {
+        let all = bases
+            .iter()
+            .flat_map(|&base| servers.iter().map(move |&server| (base, server)));
+        let reachable = all.filter(|(base, server)| {
+            base.is_ipv4() == server.is_ipv4() && base.ip().is_loopback() == server.ip().is_loopback()
+        });
+        let mut next = now;
+        let requests = reachable.map(|(base, server)| {
+            let message = Message::builder_request(BINDING, MessageWriteVec::new());
+            let transaction = message.transaction_id();
+            let start = next;
+            next += pace;
+            Request {
+                base,
+                server,
+                transaction,
+                message: message.finish(),
+                next: start,
+                rto: INITIAL_RTO,
+            }
+        });
+        Gathering {
+            requests: requests.collect(),
+            deadline: Some(now + limit),
+        }
+    }
+
+    /// Whether every request is answered or given up.
+    pub(super) fn is_complete(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Takes a datagram that came from `remote` to `local`, if it answers one of the requests. The outer `None` means
+    /// it does not; the inner one, that the server refused or sent no address.
+    pub(super) fn handle_input(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        data: &[u8],
+    ) -> Option<Option<Reflexive>> {
+        if self.requests.is_empty() {
+            return None;
+        }
+        let message = Message::from_bytes(data)
+            .ok()
+            .filter(|message| message.is_response())?;
+        let transaction = message.transaction_id();
+        let index = self.requests.iter().position(|request| {
+            request.transaction == transaction && request.server == remote && request.base == local
+        })?;
+        let request = self.requests.swap_remove(index);
+        let mapped = message
+            .has_class(MessageClass::Success)
+            .then(|| message.attribute::<XorMappedAddress>().ok())
+            .flatten()
+            .map(|attribute| attribute.addr(transaction));
+        Some(mapped.map(|mapped| Reflexive {
+            mapped,
+            base: request.base,
+        }))
+    }
+
+    /// What is due now.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Transmit> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            self.requests.clear();
+        }
+        let due = self.requests.iter_mut().filter(|request| now >= request.next);
+        let transmits = due.map(|request| {
+            request.next = now + request.rto;
+            request.rto *= 2;
+            Transmit {
+                local: request.base,
+                remote: request.server,
+                data: request.message.clone(),
+            }
+        });
+        transmits.collect()
+    }
+
+    /// When [`Gathering::handle_timeout`] wants to be called.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let next = self.requests.iter().map(|request| request.next).min()?;
+        Some(self.deadline.map_or(next, |deadline| next.min(deadline)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const PACE: Duration = Duration::from_millis(5);
+    const LIMIT: Duration = Duration::from_secs(3);
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn answer(request: &Transmit, mapped: SocketAddr) -> Vec<u8> {
+        let request = Message::from_bytes(&request.data).unwrap();
+        let mut response = Message::builder_success(&request, MessageWriteVec::new());
+        let attribute = XorMappedAddress::new(mapped, request.transaction_id());
+        response.add_attribute(&attribute).unwrap();
+        response.finish()
+    }
+
+    #[test]
+    fn a_server_tells_our_address_after_a_lost_request() {
+        let start = Instant::now();
+        let (base, server) = (address("192.0.2.1:5000"), address("198.51.100.1:3478"));
+        let other_family = address("[2001:db8::1]:3478");
+        let mut gathering = Gathering::start(start, &[base], &[server, other_family], PACE, LIMIT);
+        let _lost = gathering.handle_timeout(start);
+        assert_eq!(gathering.next_timeout(), Some(start + INITIAL_RTO));
+        let again = gathering.handle_timeout(start + INITIAL_RTO);
+        assert_eq!((again.len(), again[0].local, again[0].remote), (1, base, server));
+
+        let mapped = address("203.0.113.9:61000");
+        let data = answer(&again[0], mapped);
+        assert_eq!(
+            gathering.handle_input(base, address("203.0.113.66:1"), &data),
+            None,
+            "a stranger's answer"
+        );
+        assert_eq!(
+            gathering.handle_input(base, server, &data),
+            Some(Some(Reflexive { mapped, base }))
+        );
+        assert!(gathering.is_complete());
+    }
+
+    #[test]
+    fn a_silent_server_is_given_up() {
+        let start = Instant::now();
+        let mut gathering = Gathering::start(
+            start,
+            &[address("192.0.2.1:5000")],
+            &[address("198.51.100.1:3478")],
+            PACE,
+            LIMIT,
+        );
+        let mut sent = 0;
+        while let Some(next) = gathering.next_timeout() {
+            sent += gathering.handle_timeout(next).len();
+        }
+        assert_eq!(sent, 3, "at 0, 0.5 and 1.5 s");
+        assert!(gathering.is_complete());
+    }
+}

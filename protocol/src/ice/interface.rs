@@ -1,0 +1,119 @@
+//! What goes into the agent besides datagrams, and what comes out of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::consent::{CONSENT_INTERVAL, CONSENT_TIMEOUT, DISCONNECTED_TIMEOUT};
+
+/// RFC 8445 §14.2: "ICE agents MUST NOT use a Ta value smaller than 5 ms". Nothing here needs it longer.
+const TA: Duration = Duration::from_millis(5);
+/// First retransmission of a check. RFC 8445 §14.3 says 500 ms, browsers 250 ms.
+const INITIAL_RTO: Duration = Duration::from_millis(250);
+/// Without a working pair after this time there is none. RFC 8863 warns of haste: candidates nobody signaled may still
+/// show up as peer-reflexive ones.
+const CHECKING_TIMEOUT: Duration = Duration::from_secs(30);
+/// STUN servers that are silent this long are given up.
+const GATHERING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Candidates taken from a peer, signaled and peer-reflexive together; with ours they make the pairs.
+const MAX_REMOTE_CANDIDATES: usize = 32;
+
+/// The timing of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Least time between two checks (Ta).
+    pub ta: Duration,
+    /// First retransmission of a check.
+    pub initial_rto: Duration,
+    /// Mean time between two consent checks.
+    pub consent_interval: Duration,
+    /// Consent ends so long after the last response.
+    pub consent_timeout: Duration,
+    /// Silence that makes a pair disconnected.
+    pub disconnected_timeout: Duration,
+    /// Checks are given up so long after they began.
+    pub checking_timeout: Duration,
+    /// STUN servers are given up so long after they were asked.
+    pub gathering_timeout: Duration,
+    /// Candidates taken from a peer.
+    pub max_remote_candidates: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            ta: TA,
+            initial_rto: INITIAL_RTO,
+            consent_interval: CONSENT_INTERVAL,
+            consent_timeout: CONSENT_TIMEOUT,
+            disconnected_timeout: DISCONNECTED_TIMEOUT,
+            checking_timeout: CHECKING_TIMEOUT,
+            gathering_timeout: GATHERING_TIMEOUT,
+            max_remote_candidates: MAX_REMOTE_CANDIDATES,
+        }
+    }
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// From this local address.
+    pub local: SocketAddr,
+    /// To this address.
+    pub remote: SocketAddr,
+    /// The payload.
+    pub data: Vec<u8>,
+}
+
+/// The pair in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectedPair {
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// Candidate types, such as `host/host`.
+    pub kinds: String,
+    /// Round trip of the last answered check.
+    pub rtt: Option<Duration>,
+}
+
+/// What the agent's owner hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Signal this to the peer.
+    LocalCandidate(String),
+    /// There will be no more of them.
+    GatheringComplete,
+    /// Checks begin.
+    Checking,
+    /// Send over this pair from now on. Also when a silent pair speaks again.
+    Selected(SelectedPair),
+    /// The selected pair is silent.
+    Disconnected,
+    /// No pair works; only [`IceAgent::restart`] helps. Nothing may be sent.
+    Failed,
+}
+
+/// What comes out of the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send it.
+    Transmit(Transmit),
+    /// Tell it.
+    Event(Event),
+}
+
+/// Where the agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The peer's credentials are not known.
+    New,
+    /// Looking for a pair.
+    Checking,
+    /// A pair is selected and speaks.
+    Connected,
+    /// The selected pair is silent.
+    Disconnected,
+    /// Given up.
+    Failed,
+}

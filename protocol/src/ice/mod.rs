@@ -1,0 +1,28 @@
+//! Interactive Connectivity Establishment (RFC 8445) with trickling (RFC 8838) and consent (RFC 7675).
+//!
+//! Reading order: [`credentials`], [`candidate`] (what is signaled), [`gathering`] (server-reflexive candidates),
+//! [`consent`] (is the peer still there?), [`interface`] (settings, events, outputs), [`agent`] (the machine an actor
+//! drives; the checks themselves are done by crate `is`).
+//!
+//! ```text
+//!             set_remote_credentials      a pair answers           nothing heard
+//!   New ───────────────► Checking ───────────────► Connected ◄──────────────► Disconnected
+//!                           │                          │   something heard          │
+//!                           └──── no pair answers ─────┴──── consent expires ───────┴──► Failed
+//!   restart() leads back to Checking from everywhere; the selected pair stays in use meanwhile.
+//! ```
+
+pub mod agent;
+pub mod candidate;
+pub mod consent;
+pub mod credentials;
+pub mod gathering;
+pub mod interface;
+
+pub use agent::IceAgent;
+pub use candidate::CandidateError;
+pub use credentials::{CredentialsError, IceCredentials};
+pub use interface::{Event, Output, SelectedPair, Settings, State, Transmit};
+
+#[cfg(test)]
+mod tests;
