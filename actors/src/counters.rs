@@ -49,6 +49,8 @@ pub struct VideoCounters {
     pub freeze_ms: Count,
     /// Camera to screen, ms, from the barcode.
     pub glass_to_glass_ms: Samples,
+    /// Barcodes read from shown pictures.
+    pub barcodes_read: Count,
     /// Barcoded pictures shown out of order or with a broken check.
     pub barcode_errors: Count,
 }

@@ -124,6 +124,8 @@ fn video(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> Vi
         pli: rtp.pli.now(),
         freezes: video.freezes.now(),
         freeze_ms: video.freeze_ms.now(),
+        barcodes_read: video.barcodes_read.now(),
+        barcode_errors: video.barcode_errors.now(),
         glass_to_glass_ms: video.glass_to_glass_ms.take(),
     }
 }

@@ -65,6 +65,10 @@ pub struct VideoStats {
     pub freezes: u64,
     /// Time in freezes, since the start.
     pub freeze_ms: u64,
+    /// Barcodes of the test picture read from shown pictures, since the start.
+    pub barcodes_read: u64,
+    /// Shown test pictures out of order or with a broken barcode, since the start.
+    pub barcode_errors: u64,
     /// Camera to screen, read from the test picture's barcode; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub glass_to_glass_ms: Option<Quantiles>,
