@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub mod audio;
 pub mod congestion;
 pub mod demux;
+pub mod dtls_record;
 pub mod ice;
 pub mod rtcp;
 pub mod rtp;
