@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 pub mod audio;
 pub mod congestion;
+pub mod data_channel;
 pub mod demux;
 pub mod dtls_record;
 pub mod ice;
 pub mod rtcp;
 pub mod rtp;
+pub mod sctp;
 pub mod sdp;
 pub mod signaling;
 pub mod srtp;

@@ -62,6 +62,13 @@ pub struct Dropped {
     pub excess: u64,
 }
 
+impl Dropped {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.malformed + self.unexpected_epoch + self.plaintext_alerts + self.bad_fragments + self.excess
+    }
+}
+
 /// What to do with a datagram.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {

@@ -1,0 +1,369 @@
+//! DTLS of a call (RFC 6347, RFC 8827 §6.5): makes sure that the peer is who its description said, gives out the
+//! SRTP keys, and carries SCTP packets.
+//!
+//! Hears [`StartHandshake`], [`SendRecords`] and [`CloseSession`] from the call and the SCTP association and
+//! [`DtlsDatagrams`] from the ICE agent; tells the call [`DtlsEvent`], the ICE agent what to send, the SCTP
+//! association what arrived.
+//!
+//! The handshake is made by `webrtc-dtls` in a [`handshake`] of its own; whatever arrives passes the
+//! [`Guard`] first. **Fingerprint before media**: keys are installed only after the peer's certificate has matched
+//! the announced fingerprint. Once connected the session lives in a [`Keep`]: another life of the actor goes on
+//! with the same keys, sequence numbers and replay window.
+
+mod certificate;
+mod handshake;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
+use bytes::Bytes;
+use roomrtc_kit::{Keep, Port, mail};
+use roomrtc_protocol::dtls_record::guard::{Dropped, Guard};
+use roomrtc_protocol::dtls_record::sealed::{Opened, Records};
+use roomrtc_protocol::sdp::Fingerprint;
+use roomrtc_protocol::srtp::Profile;
+use tracing::{debug, info, trace, warn};
+
+pub use self::certificate::{Certificate, CertificateError};
+use self::handshake::{Failure, Finished, Pipe};
+use crate::call_events::DtlsEvent;
+use crate::counters::Counters;
+use crate::ice_agent::SendDatagrams;
+use crate::sctp_association::SctpPackets;
+use crate::srtp::Srtp;
+
+/// Datagrams that came before the handshake was started and are kept: a peer's first flight.
+const EARLY_DATAGRAMS: usize = 8;
+
+/// A fatal alert during the handshake proves nothing, so a genuine peer gets this long to go on.
+const ALERT_GRACE: Duration = Duration::from_secs(2);
+
+/// DTLS datagrams from the selected pair.
+pub struct DtlsDatagrams(pub Vec<Bytes>);
+
+/// Begin: the descriptions are known.
+pub struct StartHandshake {
+    /// Whether we are the DTLS client (`a=setup:active`).
+    pub client: bool,
+    /// What the peer's description announced.
+    pub remote: Fingerprint,
+}
+
+/// SCTP packets for the peer.
+pub struct SendRecords(pub Vec<Bytes>);
+
+/// The call is over: say so, and forget the keys.
+pub struct CloseSession;
+
+mail! { DtlsDatagrams: newest(256); StartHandshake; SendRecords: newest(1024); CloseSession; }
+
+/// Limits of a session.
+#[derive(Clone, Debug)]
+pub struct DtlsSettings {
+    /// Time a handshake may take.
+    pub handshake_timeout: Duration,
+    /// Wait before a flight is sent again.
+    pub flight_interval: Duration,
+    /// Largest UDP payload of a handshake record.
+    pub max_datagram: usize,
+    /// Protection of media, in the order offered.
+    pub srtp_profiles: Vec<Profile>,
+}
+
+impl Default for DtlsSettings {
+    fn default() -> Self {
+        DtlsSettings {
+            handshake_timeout: Duration::from_secs(10),
+            flight_interval: Duration::from_millis(200),
+            max_datagram: 1200,
+            srtp_profiles: vec![Profile::AeadAes128Gcm, Profile::Aes128CmHmacSha1_80],
+        }
+    }
+}
+
+/// What all lives of a session share.
+#[derive(Clone)]
+pub struct DtlsSetup {
+    /// Ours, announced in our description.
+    pub certificate: Certificate,
+    /// Where the media keys go.
+    pub srtp: Srtp,
+    /// Where datagrams go.
+    pub ice: Port<SendDatagrams>,
+    /// Where SCTP packets go.
+    pub sctp: Port<SctpPackets>,
+    /// Where the news goes.
+    pub events: Port<DtlsEvent>,
+    /// Limits.
+    pub settings: DtlsSettings,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// The connected session, which outlives the actor.
+    pub session: Keep<Session>,
+}
+
+/// A connected session.
+#[derive(Clone)]
+pub struct Session {
+    records: Arc<Mutex<Records>>,
+    /// As the DTLS server: the flight that the peer may not have got (RFC 6347 §4.2.4).
+    last_flight: Vec<Bytes>,
+}
+
+impl Session {
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum State {
+    /// Not told to begin yet.
+    Waiting { early: Vec<Bytes> },
+    /// `webrtc-dtls` is at work.
+    Handshaking {
+        pipe: Arc<Pipe>,
+        task: SpawnHandle,
+        doubted: bool,
+    },
+    /// Keys are in use.
+    Connected(Session),
+    /// Over, or failed.
+    Closed,
+}
+
+/// The actor.
+pub struct DtlsSession {
+    setup: DtlsSetup,
+    guard: Guard,
+    reported: Dropped,
+    state: State,
+}
+
+impl DtlsSession {
+    /// A session that waits for [`StartHandshake`], or goes on where its last life was.
+    pub fn new(setup: DtlsSetup) -> Self {
+        let mut guard = Guard::default();
+        let state = match setup.session.get() {
+            Some(session) => {
+                guard.establish();
+                State::Connected(session)
+            }
+            None => State::Waiting { early: Vec::new() },
+        };
+        DtlsSession {
+            setup,
+            guard,
+            reported: Dropped::default(),
+            state,
+        }
+    }
+
+    fn receive(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let mut packets = Vec::with_capacity(datagrams.len());
+        for datagram in datagrams {
+            if let State::Waiting { early } = &mut self.state {
+                if early.len() < EARLY_DATAGRAMS {
+                    early.push(datagram);
+                }
+                continue;
+            }
+            let verdict = self.guard.inspect(now, &datagram);
+            if let State::Handshaking { pipe, .. } = &self.state
+                && !verdict.handshake.is_empty()
+            {
+                pipe.deliver(verdict.handshake.into());
+            }
+            for record in verdict.sealed {
+                packets.extend(self.open(record));
+            }
+            if let State::Connected(session) = &self.state
+                && verdict.resend_last_flight
+                && !session.last_flight.is_empty()
+            {
+                debug!("the peer repeats its last flight: ours is sent again");
+                self.setup.ice.tell(SendDatagrams(session.last_flight.clone()));
+            }
+        }
+        self.pass_on(packets);
+        self.doubt(ctx);
+        self.count_dropped();
+    }
+
+    /// Opens an application record; a close by the peer ends the session.
+    fn open(&mut self, record: Bytes) -> Option<Bytes> {
+        let State::Connected(session) = &self.state else {
+            return None;
+        };
+        let opened = session.records().open(record);
+        match opened {
+            Ok(Opened::Data(packet)) => return Some(packet),
+            Ok(Opened::Nothing) => {}
+            Ok(Opened::Closed { graceful }) => {
+                info!(graceful, "the peer closed the DTLS session");
+                self.forget();
+                self.setup.events.tell(DtlsEvent::Closed);
+            }
+            Err(error) => {
+                trace!(%error, "record dropped");
+                self.setup.counters.transport.dtls_refused.add(1);
+            }
+        }
+        None
+    }
+
+    fn pass_on(&self, packets: Vec<Bytes>) {
+        if !packets.is_empty() {
+            self.setup.sctp.tell(SctpPackets(packets));
+        }
+    }
+
+    /// A fatal alert came: gives the handshake a little longer, for the alert may be forged.
+    fn doubt(&mut self, ctx: &mut Context<Self>) {
+        if let State::Handshaking { doubted, .. } = &mut self.state
+            && let Some(alert) = self.guard.alert()
+            && !std::mem::replace(doubted, true)
+        {
+            ctx.run_later(ALERT_GRACE, move |this, ctx| {
+                if let State::Handshaking { task, .. } = this.state {
+                    ctx.cancel_future(task);
+                    this.fail(Failure::Alert(alert));
+                }
+            });
+        }
+    }
+
+    fn count_dropped(&mut self) {
+        let dropped = self.guard.dropped();
+        let refused = dropped.total() - self.reported.total();
+        if refused > 0 {
+            self.setup.counters.transport.dtls_refused.add(refused);
+            debug!(?dropped, "records refused");
+            self.reported = dropped;
+        }
+    }
+
+    fn finish(&mut self, result: Result<Finished, Failure>) {
+        let State::Handshaking { pipe, .. } = &self.state else {
+            return;
+        };
+        let finished = match result {
+            Ok(finished) => finished,
+            Err(failure) => return self.fail(failure),
+        };
+        let session = Session {
+            records: Arc::new(Mutex::new(finished.records)),
+            last_flight: pipe.last_flight(),
+        };
+        info!(profile = %finished.contexts.profile(), client = finished.client, "DTLS connected");
+        let profile = finished.contexts.profile().to_string();
+        self.setup.srtp.install(finished.contexts);
+        self.setup.session.put(session.clone());
+        self.state = State::Connected(session);
+        let version_and_cipher = handshake::VERSION_AND_CIPHER.to_owned();
+        self.setup.events.tell(DtlsEvent::Connected {
+            version_and_cipher,
+            srtp_profile: profile,
+        });
+        let early = self.guard.establish();
+        let packets = early.into_iter().filter_map(|record| self.open(record)).collect();
+        self.pass_on(packets);
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        warn!(%failure, "no DTLS session");
+        self.forget();
+        self.setup.events.tell(match failure {
+            Failure::WrongFingerprint => DtlsEvent::WrongFingerprint,
+            other => DtlsEvent::Failed(other.to_string()),
+        });
+    }
+
+    /// No keys, no session: nothing is sent or accepted any more.
+    fn forget(&mut self) {
+        self.setup.session.clear();
+        self.setup.srtp.clear();
+        self.state = State::Closed;
+    }
+}
+
+impl Actor for DtlsSession {
+    type Context = Context<Self>;
+}
+
+impl Handler<StartHandshake> for DtlsSession {
+    type Result = ();
+
+    fn handle(&mut self, StartHandshake { client, remote }: StartHandshake, ctx: &mut Self::Context) {
+        let State::Waiting { early } = &mut self.state else {
+            return warn!("a second handshake was asked for");
+        };
+        let early = std::mem::take(early);
+        let pipe = Pipe::new(self.setup.ice.clone(), client);
+        let handshake = handshake::run(
+            pipe.clone(),
+            self.setup.certificate.clone(),
+            self.setup.settings.clone(),
+            client,
+            remote,
+        );
+        let task = ctx.spawn(
+            handshake
+                .into_actor(self)
+                .map(|result, this, _| this.finish(result)),
+        );
+        self.state = State::Handshaking {
+            pipe,
+            task,
+            doubted: false,
+        };
+        self.receive(early, ctx);
+    }
+}
+
+impl Handler<DtlsDatagrams> for DtlsSession {
+    type Result = ();
+
+    fn handle(&mut self, DtlsDatagrams(datagrams): DtlsDatagrams, ctx: &mut Self::Context) {
+        self.receive(datagrams, ctx);
+    }
+}
+
+impl Handler<SendRecords> for DtlsSession {
+    type Result = ();
+
+    fn handle(&mut self, SendRecords(packets): SendRecords, _: &mut Self::Context) {
+        let State::Connected(session) = &self.state else {
+            return;
+        };
+        let mut records = session.records();
+        let sealed: Result<Vec<Bytes>, _> = packets.iter().map(|packet| records.seal(packet)).collect();
+        match sealed {
+            Ok(datagrams) => self.setup.ice.tell(SendDatagrams(datagrams)),
+            Err(error) => warn!(%error, "packets not sent"),
+        }
+    }
+}
+
+impl Handler<CloseSession> for DtlsSession {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseSession, ctx: &mut Self::Context) {
+        match &self.state {
+            State::Connected(session) => {
+                if let Ok(goodbye) = session.records().seal_close_notify() {
+                    self.setup.ice.tell(SendDatagrams(vec![goodbye]));
+                }
+            }
+            State::Handshaking { task, .. } => {
+                ctx.cancel_future(*task);
+            }
+            State::Waiting { .. } | State::Closed => {}
+        }
+        self.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests;
