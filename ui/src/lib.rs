@@ -1,1 +1,22 @@
-//! The RoomRTC desktop client.
+//! The RoomRTC desktop client: the window, and the same client without one for scripts.
+//!
+//! Reading order for the window: [`app`] (the root), [`bridge`] (its end of the client), [`session`], [`screen`],
+//! [`panel`], [`overlay`], then the pieces: [`widget`], [`theme`], [`font`], [`icon`], [`words`].
+
+pub mod app;
+pub mod bridge;
+pub mod devices;
+pub mod font;
+pub mod icon;
+pub mod notification;
+pub mod overlay;
+pub mod panel;
+pub mod recent;
+pub mod renderer;
+pub mod ring;
+pub mod saved;
+pub mod screen;
+pub mod session;
+pub mod theme;
+pub mod widget;
+pub mod words;

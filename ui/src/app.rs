@@ -1,0 +1,344 @@
+//! The root of the window: which screen is shown, what the client said, and the only place that talks to it.
+//!
+//! Reading order: this file (state, messages, [`run`]), `app/update.rs` (what the user does), `app/events.rs`
+//! (what the client says), `app/keys.rs` (shortcuts), `app/view.rs`.
+
+mod dialogs;
+mod events;
+mod keys;
+mod update;
+mod view;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use iced::{Point, Size, Subscription, Task, Theme, keyboard, window};
+use roomrtc_actors::client::ClientHandle;
+use roomrtc_actors::stats::CallStats;
+use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice};
+
+use crate::bridge::Bridge;
+use crate::devices::{self, Devices};
+use crate::overlay::incoming::Incoming;
+use crate::overlay::path::PathPrompt;
+use crate::overlay::toast::Toasts;
+use crate::overlay::{incoming, path, shortcuts, toast};
+use crate::ring::Ring;
+use crate::saved::{Appearance, Keeper, Preview, Saved};
+use crate::screen::call::Call;
+use crate::screen::lobby::Lobby;
+use crate::screen::login::Login;
+use crate::screen::outgoing::Outgoing;
+use crate::screen::{call, lobby, login, outgoing, settings};
+use crate::session::Session;
+use crate::theme::{self, dim};
+use crate::{font, saved};
+
+/// How the window starts.
+#[derive(Clone, Debug)]
+pub struct WindowSettings {
+    /// The client's data folder; the window keeps its settings there.
+    pub data_dir: PathBuf,
+    /// Where received files go until the user chooses another place.
+    pub download_dir: PathBuf,
+    /// Connect there at once.
+    pub server: Option<String>,
+    /// What is sent in calls, until the user chooses other devices.
+    pub media: MediaChoice,
+    /// Enter, and perhaps call, without being asked to: for demonstrations and tests.
+    pub errand: Option<Errand>,
+    /// Where the window shall be, in pixels.
+    pub position: Option<(i32, i32)>,
+    /// How large it shall be.
+    pub size: Option<(u32, u32)>,
+}
+
+/// What the window does by itself once it is open.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// Who enters.
+    pub user: String,
+    /// With which password.
+    pub password: String,
+    /// Make the account if there is none.
+    pub register: bool,
+    /// Whom to call as soon as they are available.
+    pub call: Option<String>,
+}
+
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Errand")
+            .field("user", &self.user)
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is shown.
+enum Screen {
+    Login(Login),
+    Lobby,
+    Settings(settings::Settings),
+    Outgoing(Outgoing),
+    Call(Box<Call>),
+}
+
+/// What lies above it.
+enum Overlay {
+    Shortcuts,
+    Path(PathPrompt),
+}
+
+/// The window's state.
+pub struct App {
+    bridge: Bridge,
+    given: MediaChoice,
+    media: MediaChoice,
+    download_dir: PathBuf,
+    saved: Saved,
+    keeper: Option<Keeper>,
+    ring: Ring,
+    notify: bool,
+    session: Session,
+    devices: Devices,
+    screen: Screen,
+    lobby: Lobby,
+    incoming: Option<Incoming>,
+    overlay: Option<Overlay>,
+    toasts: Toasts,
+    errand: Option<Errand>,
+    /// The client was told that the lobby's preview is wanted.
+    previewing: bool,
+    system: iced::theme::Mode,
+    size: Size,
+    scale: f32,
+    now: Instant,
+    window: Option<window::Id>,
+}
+
+/// Everything that can happen to the window.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// On the way in.
+    Login(login::Message),
+    /// In the lobby.
+    Lobby(lobby::Message),
+    /// In the settings.
+    Settings(settings::Message),
+    /// While it rings over there.
+    Outgoing(outgoing::Message),
+    /// In a call.
+    Call(call::Message),
+    /// About the incoming call.
+    Incoming(incoming::Message),
+    /// About a toast.
+    Toast(toast::Message),
+    /// About the list of keys.
+    Shortcuts(shortcuts::Message),
+    /// About a typed path.
+    Path(path::Message),
+    /// The client said something; nothing more once it has ended.
+    Event(Option<Event>),
+    /// A second's figures.
+    Stats(Box<CallStats>),
+    /// A new picture is to be drawn; being here is all it does.
+    Bell,
+    /// Time passes.
+    Tick(Instant),
+    /// A key nobody else wanted.
+    Key(keyboard::Event),
+    /// The window.
+    Window(window::Id, window::Event),
+    /// The window's scale factor.
+    Scale(f32),
+    /// The desktop's theme.
+    System(iced::theme::Mode),
+    /// Devices were looked for.
+    Devices(Devices),
+    /// A file dialog was answered.
+    Picked(dialogs::Answer),
+}
+
+impl App {
+    /// The window's state before anything happened. Without a `keeper` nothing is written to disk.
+    pub fn new(
+        bridge: Bridge,
+        settings: WindowSettings,
+        saved: Saved,
+        keeper: Option<Keeper>,
+        ring: Ring,
+    ) -> Self {
+        let media = devices::media(&settings.media, &saved);
+        if media != settings.media {
+            bridge.send(Command::ChooseMedia(media.clone()));
+        }
+        let server = settings.server.clone().unwrap_or_else(|| saved.server.clone());
+        let user = match &settings.errand {
+            Some(errand) => errand.user.clone(),
+            None => saved.user.clone(),
+        };
+        let mut login = Login::new(server, user);
+        let action = match (&settings.errand, &settings.server) {
+            (Some(errand), _) => {
+                login.enter_as(errand.user.clone(), errand.password.clone(), errand.register)
+            }
+            (None, Some(_)) => login.connect(),
+            (None, None) => login::Action::None,
+        };
+        if let login::Action::Send(command) = action {
+            bridge.send(command);
+        }
+        let size = settings.size.map_or(dim::WINDOW, |(width, height)| {
+            Size::new(width as f32, height as f32)
+        });
+        App {
+            bridge,
+            given: settings.media,
+            media,
+            download_dir: settings.download_dir,
+            saved,
+            notify: keeper.is_some(),
+            keeper,
+            ring,
+            session: Session::default(),
+            devices: Devices::default(),
+            screen: Screen::Login(login),
+            lobby: Lobby::default(),
+            incoming: None,
+            overlay: None,
+            toasts: Toasts::default(),
+            errand: settings.errand,
+            previewing: false,
+            system: iced::theme::Mode::Dark,
+            size,
+            scale: 1.0,
+            now: Instant::now(),
+            window: None,
+        }
+    }
+
+    /// The window's title.
+    pub fn title(&self) -> String {
+        let user = &self.session.user;
+        match (&self.incoming, &self.screen) {
+            (Some(incoming), _) => format!("{} is calling – RoomRTC – {user}", incoming.user),
+            (None, Screen::Call(call)) => format!("RoomRTC – {user} with {}", call.peer()),
+            (None, Screen::Login(_)) => "RoomRTC".into(),
+            (None, Screen::Lobby | Screen::Settings(_) | Screen::Outgoing(_)) => {
+                format!("RoomRTC – {user}")
+            }
+        }
+    }
+
+    /// The theme it wears.
+    pub fn theme(&self) -> Theme {
+        let light = match self.saved.appearance {
+            Appearance::Light => true,
+            Appearance::Dark => false,
+            Appearance::System => self.system == iced::theme::Mode::Light,
+        };
+        if light { theme::light() } else { theme::dark() }
+    }
+
+    /// Where received files go.
+    fn downloads(&self) -> &std::path::Path {
+        self.saved.downloads.as_deref().unwrap_or(&self.download_dir)
+    }
+
+    /// Everything the window listens to.
+    pub fn subscription(&self) -> Subscription<Message> {
+        let mut all = vec![
+            self.bridge.events().map(Message::Event),
+            self.bridge.stats().map(|stats| Message::Stats(Box::new(stats))),
+            self.bridge.bells().map(|()| Message::Bell),
+            keyboard::listen().map(Message::Key),
+            window::events().map(|(id, event)| Message::Window(id, event)),
+            iced::system::theme_changes().map(Message::System),
+        ];
+        let ticking = match self.screen {
+            Screen::Call(_) => true,
+            Screen::Login(_) | Screen::Lobby | Screen::Settings(_) | Screen::Outgoing(_) => {
+                !self.toasts.is_empty()
+            }
+        };
+        if ticking {
+            all.push(iced::time::every(TICK).map(Message::Tick));
+        }
+        Subscription::batch(all)
+    }
+
+    /// Remembers the settings.
+    fn keep(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&self.saved);
+        }
+    }
+
+    /// Opens or closes the camera for the lobby, as far as that is a change.
+    fn set_preview(&mut self) {
+        let wanted = match self.screen {
+            Screen::Lobby => self.saved.preview == Preview::On,
+            Screen::Outgoing(_) => true,
+            Screen::Login(_) | Screen::Settings(_) => false,
+            // the call has the camera
+            Screen::Call(_) => return,
+        };
+        if wanted != self.previewing {
+            self.previewing = wanted;
+            self.bridge.send(Command::SetPreview(wanted));
+        }
+    }
+}
+
+/// How often a running call's clock is drawn.
+const TICK: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Opens the window and stays in it until the user closes it; then ends the client and waits for that.
+pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
+    let path = settings.data_dir.join(saved::FILE);
+    let saved = Saved::load(&path);
+    let window = window::Settings {
+        size: settings.size.map_or(dim::WINDOW, |(width, height)| {
+            Size::new(width as f32, height as f32)
+        }),
+        min_size: Some(dim::WINDOW_MIN),
+        position: match settings.position {
+            Some((x, y)) => window::Position::Specific(Point::new(x as f32, y as f32)),
+            None => window::Position::Default,
+        },
+        platform_specific: window::settings::PlatformSpecific {
+            application_id: "roomrtc".into(),
+            ..window::settings::PlatformSpecific::default()
+        },
+        ..window::Settings::default()
+    };
+    let bridge = Bridge::from(handle.clone());
+    let boot = move || {
+        let keeper = Keeper::start(path.clone());
+        let app = App::new(
+            bridge.clone(),
+            settings.clone(),
+            saved.clone(),
+            Some(keeper),
+            Ring::silent(),
+        );
+        let tasks = Task::batch([
+            iced::system::theme().map(Message::System),
+            dialogs::look_for_devices(),
+        ]);
+        (app, tasks)
+    };
+    let mut application = iced::application(boot, App::update, App::view)
+        .title(App::title)
+        .theme(App::theme)
+        .subscription(App::subscription)
+        .default_font(font::SANS)
+        .window(window);
+    for file in font::FILES {
+        application = application.font(file);
+    }
+    let result = application.run();
+    handle.quit();
+    result
+}

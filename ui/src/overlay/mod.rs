@@ -1,0 +1,7 @@
+//! What lies above a screen, or pushes it aside.
+
+pub mod banner;
+pub mod incoming;
+pub mod path;
+pub mod shortcuts;
+pub mod toast;

@@ -1,0 +1,4 @@
+//! What stands beside a call.
+
+pub mod figures;
+pub mod files;

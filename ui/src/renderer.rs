@@ -1,0 +1,40 @@
+//! Which renderer draws the window: the GPU where there is one, otherwise tiny-skia on the processor.
+//!
+//! Left alone, iced takes Vulkan on the processor (llvmpipe) where it is installed, which costs half as much
+//! again and three times the memory. iced reads its choice from the environment only.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// What iced reads.
+const VARIABLE: &str = "ICED_BACKEND";
+/// The renderer without a GPU.
+const SOFTWARE: &str = "tiny-skia";
+
+/// Call first in `main`, before there are threads. Without a GPU, and unless the user chose, it starts this
+/// program anew in the same process with the choice in its environment, and so does not return; otherwise it does
+/// nothing.
+pub fn choose() {
+    if std::env::var_os(VARIABLE).is_some() || has_gpu() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    let error = command.args(arguments).env(VARIABLE, SOFTWARE).exec();
+    // only reached if that failed: then iced chooses
+    tracing::warn!(%error, "the software renderer could not be chosen");
+}
+
+fn has_gpu() -> bool {
+    std::fs::read_dir("/dev/dri").is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with("render"))
+    })
+}
