@@ -1,0 +1,77 @@
+//! Small windows, long names, the light theme: pictures for people to judge.
+
+use iced::Size;
+use roomrtc_actors::ui_bridge::{CallEvent, Event, FileEvent, TransferId};
+
+use crate::fixture::Window;
+
+const SMALL: Size = Size::new(900.0, 600.0);
+
+#[test]
+fn a_small_window_still_has_every_button() {
+    let mut window = Window::in_the_lobby();
+    window.resize(SMALL);
+    window.press("person/Elisabeth-Charlotte.von.der.Pfalz");
+    for id in ["lobby/call", "lobby/settings", "lobby/log-out", "lobby/preview"] {
+        assert!(window.offers(id), "{id}");
+    }
+    window.snapshot("small-lobby");
+    window.call(CallEvent::Incoming {
+        user: "Elisabeth-Charlotte.von.der.Pfalz".into(),
+    });
+    window.snapshot("small-incoming");
+    for id in ["incoming/accept", "incoming/decline"] {
+        assert!(window.offers(id), "{id}");
+    }
+}
+
+#[test]
+fn a_small_call_still_has_every_button() {
+    let mut window = Window::in_a_call();
+    window.resize(SMALL);
+    window.measure(1);
+    window.snapshot("small-call");
+    window.hear(Event::File(FileEvent::Incoming {
+        transfer: TransferId(1),
+        name: "report.pdf".into(),
+        size: 300,
+        media_type: String::new(),
+    }));
+    for id in [
+        "call/microphone",
+        "call/camera",
+        "call/files",
+        "call/figures",
+        "call/hang-up",
+    ] {
+        assert!(window.offers(id), "{id}");
+    }
+    window.snapshot("small-call-files");
+}
+
+#[test]
+fn a_small_login_still_has_every_field() {
+    let mut window = Window::opened();
+    window.resize(SMALL);
+    window.snapshot("small-login");
+    assert!(window.offers("login/submit"));
+}
+
+#[test]
+fn the_light_theme_suits_a_call_too() {
+    let mut window = Window::in_the_lobby();
+    window.press("lobby/settings");
+    window.press("settings/light");
+    window.call(CallEvent::Outgoing { user: "ben".into() });
+    window.call(CallEvent::Connecting { user: "ben".into() });
+    window.call(CallEvent::Connected {
+        user: "ben".into(),
+        setup: Default::default(),
+    });
+    window.remote.put(crate::fixture::portrait(1280, 720, false));
+    for second in 1..20 {
+        window.measure(second);
+    }
+    window.press("call/figures");
+    window.snapshot("call-light");
+}
