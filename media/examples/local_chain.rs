@@ -30,13 +30,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (tell, shown) = mpsc::channel();
     let on_picture = move |frame: VideoFrame, origin: Origin| drop(tell.send((frame, origin)));
-    let mut decoder = VideoDecoder::new(codec, on_picture, trouble.clone())?;
+    let mut decoder = VideoDecoder::new(codec, 1, on_picture, trouble.clone())?;
     let (tell, encoded) = mpsc::channel();
     let started = Instant::now();
     let settings = EncoderSettings {
         encoder: Encoder::named(&name, codec),
         format: FORMAT,
         bitrate: BITRATE,
+        threads: 1,
+        key_distance: 3000,
     };
     let mut encoder = VideoEncoder::new(settings, move |frame| drop(tell.send(frame)), trouble.clone())?;
     println!("encoder started in {:?}", started.elapsed());

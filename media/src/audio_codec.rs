@@ -10,9 +10,6 @@ const LONGEST_PACKET: usize = SAMPLE_RATE as usize * 120 / 1000;
 /// Room for any packet we make: RFC 6716 §3.2.1 bounds a frame at 1275 bytes.
 const MAX_PACKET_BYTES: usize = 1275;
 
-/// What an encoder spends on quality, 0 to 10: 5 is within a hair of 10 for speech at half its CPU.
-const COMPLEXITY: i32 = 5;
-
 /// What to encode into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusSettings {
@@ -26,6 +23,8 @@ pub struct OpusSettings {
     pub dtx: bool,
     /// The loss the redundancy is made for, percent.
     pub expected_loss_percent: u8,
+    /// Effort, 0 to 10: 5 is within a hair of 10 for speech at half its CPU.
+    pub complexity: u8,
 }
 
 /// Why there is no sound.
@@ -59,7 +58,7 @@ impl AudioEncoder {
         // Only in this mode do packets of speech carry error correction at our bit rates.
         let mut opus = opus::Encoder::new(SAMPLE_RATE, layout(settings.channels), Application::Voip)?;
         opus.set_bitrate(Bitrate::Bits(i32::try_from(settings.bitrate).unwrap_or(i32::MAX)))?;
-        opus.set_complexity(COMPLEXITY)?;
+        opus.set_complexity(i32::from(settings.complexity.min(10)))?;
         opus.set_inband_fec(settings.fec)?;
         opus.set_packet_loss_perc(i32::from(settings.expected_loss_percent.min(100)))?;
         opus.set_dtx(settings.dtx)?;
@@ -152,6 +151,7 @@ mod tests {
         fec: true,
         dtx: false,
         expected_loss_percent: 10,
+        complexity: 5,
     };
     const BLOCK: usize = 960;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::device::{self, DeviceError, DeviceKind};
+use crate::device::{self, DeviceBuffer, DeviceError, DeviceKind};
 use crate::frame::{AudioFrame, SAMPLE_RATE, VideoFrame, samples_to_duration};
 use crate::pipeline::{self, Happening, OnHappening, Pipeline, PipelineError};
 use crate::{OnTrouble, Running, synthetic};
@@ -56,6 +56,8 @@ pub struct AudioFormat {
     pub channels: u8,
     /// Length of one [`AudioFrame`], a divisor of 1000.
     pub block_ms: u32,
+    /// What the microphone may hold.
+    pub buffer: DeviceBuffer,
 }
 
 impl AudioFormat {
@@ -233,9 +235,6 @@ fn looped(path: &Path, description: &str, on_trouble: OnTrouble) -> Result<Pipel
     Ok(pipeline)
 }
 
-/// Sound devices buffer so much, and deliver so often, where they let us (µs).
-const DEVICE_TIMES: &str = "buffer-time=40000 latency-time=10000";
-
 fn sound_caps(channels: u8) -> String {
     format!("audio/x-raw,format=S16LE,rate={SAMPLE_RATE},channels={channels},layout=interleaved")
 }
@@ -254,12 +253,14 @@ fn microphone(
             let source = device::find(DeviceKind::Microphone, id)?
                 .create_element(Some("microphone"))
                 .map_err(|e| PipelineError::Build(e.to_string()))?;
-            pipeline::short_buffers(&source);
+            pipeline::set_buffer(&source, format.buffer);
             Pipeline::behind(&source, &rest, pipeline::once(move |words| on_trouble(words)))?
         }
         None => {
-            let description = format!("pulsesrc {DEVICE_TIMES} ! {rest}");
-            Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?
+            let description = format!("pulsesrc name=microphone ! {rest}");
+            let pipeline = Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?;
+            pipeline.set_buffer("microphone", format.buffer)?;
+            pipeline
         }
     };
     run_audio(pipeline.slow_to_stop(), format, on_sound)
@@ -336,16 +337,19 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    const FORMAT: AudioFormat = AudioFormat {
-        channels: 1,
-        block_ms: 20,
-    };
+    fn format() -> AudioFormat {
+        AudioFormat {
+            channels: 1,
+            block_ms: 20,
+            buffer: DeviceBuffer::default(),
+        }
+    }
 
     #[test]
     fn sound_in_any_portions_comes_out_in_blocks_with_the_times_of_their_first_samples() {
         let (tell, hear) = mpsc::channel();
         let mut on_sound: OnSound = Box::new(move |frame| drop(tell.send(frame)));
-        let mut chunker = Chunker::new(FORMAT);
+        let mut chunker = Chunker::new(format());
         let start = Instant::now();
         let samples: Vec<u8> = (0..4800i16).flat_map(i16::to_le_bytes).collect();
         let mut heard = 0;

@@ -1,5 +1,7 @@
 //! Which cameras, microphones and speakers there are, and when that changes.
 
+use std::time::Duration;
+
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
@@ -39,6 +41,24 @@ pub struct Device {
     pub id: String,
     /// For people.
     pub name: String,
+}
+
+/// What a sound device may hold, and how often it delivers or takes, where it lets us choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceBuffer {
+    /// Sound its driver may hold.
+    pub length: Duration,
+    /// Sound that changes hands at a time.
+    pub period: Duration,
+}
+
+impl Default for DeviceBuffer {
+    fn default() -> Self {
+        DeviceBuffer {
+            length: Duration::from_millis(40),
+            period: Duration::from_millis(10),
+        }
+    }
 }
 
 /// Why a device cannot be used.

@@ -42,6 +42,26 @@ pub fn share_at(samples: &[f64], hz: f64) -> f64 {
     (2.0 * power / (samples.len() as f64 * energy)).min(1.0)
 }
 
+/// The frequency of the one tone that makes up most of the samples (of one channel, 50 ms or more), to 10 Hz; `None` where
+/// there is no such tone.
+pub fn loudest_tone(samples: &[i16]) -> Option<f64> {
+    /// Tones looked for, in Hz, and how far apart.
+    const TONES: std::ops::Range<u32> = 50..3000;
+    const STEP: usize = 10;
+    /// Most of the power.
+    const MOST: f64 = 0.5;
+    if level_dbfs(samples) < HOT_DBFS {
+        return None;
+    }
+    let samples: Vec<f64> = samples.iter().map(|&s| f64::from(s)).collect();
+    TONES
+        .step_by(STEP)
+        .map(|hz| (f64::from(hz), share_at(&samples, f64::from(hz))))
+        .max_by(|(_, one), (_, other)| one.total_cmp(other))
+        .filter(|&(_, share)| share > MOST)
+        .map(|(hz, _)| hz)
+}
+
 /// Finds the 2 kHz burst of the test tone in a stream of sound, and keeps its level.
 #[derive(Debug, Default)]
 pub struct ToneMeter {
@@ -148,15 +168,25 @@ pub fn has_white_border(frame: &VideoFrame) -> bool {
     spoilt <= SPOILT
 }
 
-/// Notices when the picture stands still: for over three usual frame times and at least 150 ms more (the rule of
-/// W3C webrtc-stats `freezeCount`).
-#[derive(Debug, Default)]
+/// Notices when the picture stands still: for over three usual frame times and at least a threshold more than one (the rule
+/// of W3C webrtc-stats `freezeCount`, whose threshold is 150 ms).
+#[derive(Debug)]
 pub struct FreezeMeter {
+    threshold: Duration,
     last: Option<Instant>,
     usual: Option<Duration>,
 }
 
 impl FreezeMeter {
+    /// A meter that has seen nothing.
+    pub fn new(threshold: Duration) -> Self {
+        FreezeMeter {
+            threshold,
+            last: None,
+            usual: None,
+        }
+    }
+
     /// A picture was shown; answers how long the freeze was that it ended, if there was one.
     pub fn shown(&mut self, at: Instant) -> Option<Duration> {
         let distance = at.saturating_duration_since(self.last.replace(at)?);
@@ -164,7 +194,7 @@ impl FreezeMeter {
             self.usual = Some(distance);
             return None;
         };
-        let frozen = distance >= (usual * 3).max(usual + Duration::from_millis(150));
+        let frozen = distance >= (usual * 3).max(usual + self.threshold);
         if frozen {
             return Some(distance);
         }
@@ -205,6 +235,12 @@ mod tests {
         let samples: Vec<f64> = sine(440.0, 8000.0, 4800).into_iter().map(f64::from).collect();
         assert!(share_at(&samples, 440.0) > 0.95);
         assert!(share_at(&samples, 2000.0) < 0.02);
+        assert_eq!(loudest_tone(&sine(440.0, 8000.0, 2400)), Some(440.0));
+        assert_eq!(loudest_tone(&sine(440.0, 20.0, 2400)), None, "too soft to be one");
+        let noise: Vec<i16> = (0..2400i64)
+            .map(|n| (n * n * 7919 % 16001 - 8000) as i16)
+            .collect();
+        assert_eq!(loudest_tone(&noise), None);
     }
 
     #[test]
@@ -234,7 +270,7 @@ mod tests {
     #[test]
     fn a_pause_in_the_pictures_is_a_freeze_and_a_hiccup_is_not() {
         let start = Instant::now();
-        let mut meter = FreezeMeter::default();
+        let mut meter = FreezeMeter::new(ms(150));
         let mut at = start;
         for _ in 0..30 {
             at += ms(33);

@@ -12,6 +12,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
 
+use crate::device::DeviceBuffer;
 use crate::frame::{Layout, Pixels, Plane, VideoFrame};
 
 /// Why a pipeline does not run.
@@ -201,6 +202,12 @@ impl Pipeline {
         }
     }
 
+    /// Sets the buffer of the sound device of this name.
+    pub(crate) fn set_buffer(&self, element: &str, buffer: DeviceBuffer) -> Result<(), PipelineError> {
+        set_buffer(&self.element(element)?, buffer);
+        Ok(())
+    }
+
     /// Sets a text property of the element of this name.
     pub(crate) fn set(&self, element: &str, property: &str, value: &str) -> Result<(), PipelineError> {
         self.element(element)?.set_property(property, value);
@@ -323,13 +330,25 @@ impl Input {
 }
 
 /// Asks a sound device for short buffers, where it lets us.
-pub(crate) fn short_buffers(device: &gst::Element) {
-    /// What the device may hold, and how often it delivers, in µs.
-    const TIMES: [(&str, i64); 2] = [("buffer-time", 40_000), ("latency-time", 10_000)];
-    for (name, micros) in TIMES {
+pub(crate) fn set_buffer(device: &gst::Element, buffer: DeviceBuffer) {
+    for (name, time) in [("buffer-time", buffer.length), ("latency-time", buffer.period)] {
         if device.has_property_with_type(name, gst::glib::Type::I64) {
-            device.set_property(name, micros);
+            device.set_property(name, time.as_micros() as i64);
         }
+    }
+}
+
+/// Whether there is such an element.
+pub(crate) fn installed(element: &str) -> bool {
+    init().is_ok() && gst::ElementFactory::find(element).is_some()
+}
+
+/// Loads the plugin of an element, if there is one: the first call need not wait for it.
+pub(crate) fn preload(element: &str) {
+    if let Some(factory) = gst::ElementFactory::find(element)
+        && let Err(e) = factory.load()
+    {
+        tracing::warn!("{element} cannot be loaded: {e}");
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gstreamer::prelude::*;
 
 use crate::OnTrouble;
-use crate::device::{self, DeviceError, DeviceKind};
+use crate::device::{self, DeviceBuffer, DeviceError, DeviceKind};
 use crate::frame::{SAMPLE_RATE, samples_to_duration};
 use crate::pipeline::{self, Input, Pipeline, PipelineError};
 use crate::ticker::{Ticking, ticking};
@@ -57,12 +57,13 @@ pub enum PlayoutError {
 pub fn open(
     output: &AudioOutput,
     block_ms: u32,
+    buffer: DeviceBuffer,
     on_due: OnDue,
     on_trouble: OnTrouble,
 ) -> Result<Box<dyn AudioSink>, PlayoutError> {
     match output {
         AudioOutput::Nowhere => Ok(Box::new(Nowhere::new(block_ms, on_due)?)),
-        AudioOutput::Speaker(id) => Ok(Box::new(Speaker::new(id.as_deref(), on_due, on_trouble)?)),
+        AudioOutput::Speaker(id) => Ok(Box::new(Speaker::new(id.as_deref(), buffer, on_due, on_trouble)?)),
     }
 }
 
@@ -98,17 +99,17 @@ struct Speaker {
     input: Input,
     asked: Arc<AtomicBool>,
     played: u64,
+    delay: Duration,
     _pipeline: Pipeline,
 }
 
-/// What the device itself holds, as asked for by the pipeline.
-const DEVICE_BUFFER: Duration = Duration::from_millis(40);
-
-/// What GStreamer's `buffer-time` and `latency-time` are told, in µs.
-const DEVICE_TIMES: &str = "buffer-time=40000 latency-time=10000";
-
 impl Speaker {
-    fn new(id: Option<&str>, mut on_due: OnDue, on_trouble: OnTrouble) -> Result<Self, PlayoutError> {
+    fn new(
+        id: Option<&str>,
+        buffer: DeviceBuffer,
+        mut on_due: OnDue,
+        on_trouble: OnTrouble,
+    ) -> Result<Self, PlayoutError> {
         let caps =
             format!("audio/x-raw,format=S16LE,rate={SAMPLE_RATE},channels={CHANNELS},layout=interleaved");
         let front = "appsrc name=src format=time max-bytes=0 ! audioconvert ! audioresample";
@@ -119,14 +120,16 @@ impl Speaker {
                 let sink = device::find(DeviceKind::Speaker, id)?
                     .create_element(Some("speaker"))
                     .map_err(|e| PipelineError::Build(e.to_string()))?;
-                pipeline::short_buffers(&sink);
+                pipeline::set_buffer(&sink, buffer);
                 sink.set_property("sync", false);
                 Pipeline::before(front, &sink, happening)?
             }
-            None => Pipeline::launch(
-                &format!("{front} ! pulsesink {DEVICE_TIMES} sync=false"),
-                happening,
-            )?,
+            None => {
+                let description = format!("{front} ! pulsesink name=speaker sync=false");
+                let pipeline = Pipeline::launch(&description, happening)?;
+                pipeline.set_buffer("speaker", buffer)?;
+                pipeline
+            }
         };
         let pipeline = pipeline.slow_to_stop();
         let input = pipeline.input("src")?;
@@ -143,6 +146,7 @@ impl Speaker {
             input,
             asked,
             played: 0,
+            delay: buffer.length,
             _pipeline: pipeline,
         })
     }
@@ -159,7 +163,7 @@ impl AudioSink for Speaker {
     }
 
     fn delay(&self) -> Duration {
-        DEVICE_BUFFER
+        self.delay
     }
 }
 
@@ -173,8 +177,14 @@ mod tests {
     fn nowhere_asks_at_the_pace_of_a_speaker() {
         let (tell, hear) = mpsc::channel();
         let on_due: OnDue = Box::new(move || tell.send(Instant::now()).unwrap_or_default());
-        let mut sink =
-            open(&AudioOutput::Nowhere, 20, on_due, Arc::new(|_| {})).expect("nowhere is always there");
+        let mut sink = open(
+            &AudioOutput::Nowhere,
+            20,
+            DeviceBuffer::default(),
+            on_due,
+            Arc::new(|_| {}),
+        )
+        .expect("nowhere is always there");
         let asked: Vec<_> = hear
             .iter()
             .take(6)
@@ -187,7 +197,13 @@ mod tests {
     #[test]
     fn a_machine_without_that_speaker_says_so() {
         let output = AudioOutput::Speaker(Some("no such speaker".into()));
-        let refused = open(&output, 20, Box::new(|| {}), Arc::new(|_| {}));
+        let refused = open(
+            &output,
+            20,
+            DeviceBuffer::default(),
+            Box::new(|| {}),
+            Arc::new(|_| {}),
+        );
         assert!(matches!(refused.err(), Some(PlayoutError::Device(_))));
     }
 }

@@ -44,34 +44,47 @@ impl Encoder {
         }
     }
 
-    /// The encoder with a configured name (`openh264`, `x264`), if it speaks this codec; otherwise the default.
+    /// The encoder with a configured name (`openh264`, `x264`), if it speaks this codec; otherwise the default one that
+    /// is installed.
     pub fn named(name: &str, codec: Codec) -> Self {
         match (name, codec) {
             ("x264", Codec::H264) => Encoder::X264,
+            ("openh264", Codec::H264) => Encoder::OpenH264,
+            (_, Codec::H264) if !pipeline::installed("openh264enc") => Encoder::X264,
             _ => Encoder::of(codec),
         }
     }
+}
 
-    /// Its element: key frames only when asked for, no delay, one thread.
-    fn element(self, bitrate: u64) -> String {
+impl EncoderSettings {
+    /// The element: key frames only when asked for, no delay.
+    fn element(&self) -> String {
+        let EncoderSettings {
+            bitrate,
+            threads,
+            key_distance,
+            ..
+        } = self;
         let kbits = bitrate / BITS_IN_KBIT;
-        match self {
+        match self.encoder {
             Encoder::OpenH264 => format!(
                 "openh264enc name=enc bitrate={bitrate} max-bitrate={bitrate} rate-control=bitrate complexity=low \
-                 gop-size={KEY_DISTANCE} multi-thread=1 ! {H264_CAPS}"
+                 gop-size={key_distance} multi-thread={threads} ! {H264_CAPS}"
             ),
             Encoder::X264 => format!(
-                "x264enc name=enc tune=zerolatency bitrate={kbits} vbv-buf-capacity=200 key-int-max={KEY_DISTANCE} \
-                 byte-stream=true aud=false speed-preset=superfast threads=1 ! {H264_CAPS}"
+                "x264enc name=enc tune=zerolatency bitrate={kbits} vbv-buf-capacity=200 key-int-max={key_distance} \
+                 byte-stream=true aud=false speed-preset=superfast threads={threads} ! {H264_CAPS}"
             ),
             Encoder::Vp8 => format!(
-                "vp8enc name=enc deadline=1 cpu-used=12 threads=1 end-usage=cbr target-bitrate={bitrate} \
-                 keyframe-max-dist={KEY_DISTANCE} lag-in-frames=0 buffer-initial-size=300 buffer-optimal-size=400 \
+                "vp8enc name=enc deadline=1 cpu-used=12 threads={threads} end-usage=cbr target-bitrate={bitrate} \
+                 keyframe-max-dist={key_distance} lag-in-frames=0 buffer-initial-size=300 buffer-optimal-size=400 \
                  buffer-size=600 max-intra-bitrate=300 ! video/x-vp8"
             ),
         }
     }
+}
 
+impl Encoder {
     fn apply_bitrate(self, encoder: &gstreamer::Element, bitrate: u64) {
         let bits = u32::try_from(bitrate).unwrap_or(u32::MAX);
         match self {
@@ -93,9 +106,6 @@ impl Encoder {
 
 const BITS_IN_KBIT: u64 = 1000;
 
-/// Frames between key frames nobody asked for: at 30 a second, 100 s.
-const KEY_DISTANCE: u32 = 3000;
-
 const H264_CAPS: &str = "video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au";
 
 /// What to encode into.
@@ -107,6 +117,10 @@ pub struct EncoderSettings {
     pub format: VideoFormat,
     /// Bits a second.
     pub bitrate: u64,
+    /// Threads it may use.
+    pub threads: u32,
+    /// Pictures after which a key frame comes unasked.
+    pub key_distance: u32,
 }
 
 /// Why a codec does not work.
@@ -137,7 +151,7 @@ impl VideoEncoder {
         let description = format!(
             "appsrc name=src is-live=true format=time max-buffers=2 max-bytes=0 leaky-type=downstream \
              ! {} ! appsink name=sink sync=false",
-            settings.encoder.element(settings.bitrate)
+            settings.element()
         );
         let pipeline = Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?;
         let epoch = Instant::now();
@@ -232,18 +246,19 @@ impl VideoDecoder {
     /// Starts a decoder. `on_picture` is called on its thread for each picture.
     pub fn new(
         codec: Codec,
+        threads: u32,
         mut on_picture: impl FnMut(VideoFrame, Origin) + Send + 'static,
         on_trouble: OnTrouble,
     ) -> Result<Self, CodecError> {
         let (caps, element) = match codec {
             Codec::H264 => (
                 "video/x-h264,stream-format=byte-stream,alignment=au",
-                "avdec_h264 max-threads=1",
+                "avdec_h264 max-threads",
             ),
-            Codec::Vp8 => ("video/x-vp8", "vp8dec threads=1"),
+            Codec::Vp8 => ("video/x-vp8", "vp8dec threads"),
         };
         let description = format!(
-            "appsrc name=src is-live=true format=time max-bytes=0 max-buffers={MAX_IN_FLIGHT} ! {element} \
+            "appsrc name=src is-live=true format=time max-bytes=0 max-buffers={MAX_IN_FLIGHT} ! {element}={threads} \
              ! video/x-raw,format=I420 ! appsink name=sink sync=false"
         );
         let pipeline = Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?;
@@ -331,6 +346,8 @@ mod tests {
             encoder,
             format: FORMAT,
             bitrate: BITRATE,
+            threads: 1,
+            key_distance: 3000,
         };
         let trouble: OnTrouble = Arc::new(|words| panic!("{words}"));
         let (tell, encoded) = channel();
@@ -339,6 +356,7 @@ mod tests {
         let (tell, decoded) = channel();
         let decoder = VideoDecoder::new(
             codec,
+            1,
             move |frame, origin| drop(tell.send((frame, origin))),
             trouble,
         )
