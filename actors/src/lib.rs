@@ -17,16 +17,23 @@ use bytes::Bytes;
 
 pub mod call_events;
 pub mod call_port;
+pub mod capture;
 pub mod client;
 pub mod counters;
+pub mod decoder;
 pub mod dtls_session;
+pub mod encoder;
 pub mod ice_agent;
+pub mod playout;
+pub mod rtcp_reporter;
+pub mod rtp_sender;
 pub mod sctp_association;
 pub mod server_trust;
 pub mod signaling_connection;
 pub mod slot;
 pub mod srtp;
 pub mod stats;
+mod trouble;
 pub mod ui_bridge;
 
 /// One UDP payload that arrived.

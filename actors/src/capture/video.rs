@@ -1,0 +1,73 @@
+//! Pictures: to the encoder and to the self view.
+
+use std::sync::Arc;
+
+use roomrtc_kit::Port;
+use roomrtc_media::capture::{self, CaptureError, VideoFormat, VideoSource};
+use roomrtc_media::{OnTrouble, Running};
+
+use super::{Capture, Gate, Medium};
+use crate::counters::Counters;
+use crate::encoder::EncodeFrame;
+use crate::slot::VideoSlot;
+use crate::ui_bridge::{Notice, VideoChoice};
+
+/// Captures pictures.
+pub type VideoCapture = Capture<Pictures>;
+
+/// Where captured pictures go.
+#[derive(Clone)]
+pub struct Pictures {
+    /// Their size and rate.
+    pub format: VideoFormat,
+    /// The self view.
+    pub slot: VideoSlot,
+    /// The encoder; none for a preview.
+    pub output: Option<Port<EncodeFrame>>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
+
+impl Medium for Pictures {
+    type Choice = VideoChoice;
+
+    /// A camera that is off is closed, its lamp with it.
+    const RUNS_WHILE_DISABLED: bool = false;
+    const MISSING: Notice = Notice::NoCamera;
+    const SUBSTITUTE: VideoChoice = VideoChoice::Test;
+
+    fn open(
+        &self,
+        choice: &VideoChoice,
+        gate: Gate,
+        on_trouble: OnTrouble,
+    ) -> Result<Option<Box<dyn Running>>, CaptureError> {
+        let source = match choice {
+            VideoChoice::Camera(id) => VideoSource::Camera(id.clone()),
+            VideoChoice::Test => VideoSource::Test,
+            VideoChoice::File(path) => VideoSource::File(path.clone()),
+            VideoChoice::None => return Ok(None),
+        };
+        let Pictures {
+            format,
+            slot,
+            output,
+            counters,
+        } = self.clone();
+        let on_picture = Box::new(move |frame: roomrtc_media::frame::VideoFrame| {
+            if !gate.pass() {
+                return;
+            }
+            counters.video.captured.one();
+            slot.put(frame.clone());
+            if let Some(output) = &output {
+                output.tell(EncodeFrame(frame));
+            }
+        });
+        capture::open_video(&source, format, on_picture, on_trouble).map(Some)
+    }
+
+    fn withdraw(&self) {
+        self.slot.clear();
+    }
+}

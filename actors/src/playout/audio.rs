@@ -1,0 +1,304 @@
+//! Sound: the jitter buffer, the Opus decoder, and the speaker that asks for a block whenever it has room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::{ActorFutureExt, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler};
+use roomrtc_kit::{Exit, Port};
+use roomrtc_media::audio_codec::AudioDecoder;
+use roomrtc_media::device::DeviceBuffer;
+use roomrtc_media::frame::{AudioFrame, SAMPLE_RATE, samples_to_duration};
+use roomrtc_media::measure::{ToneMeter, loudest_tone};
+use roomrtc_media::playout::{self, AudioOutput, AudioSink, CHANNELS, PlayoutError};
+use roomrtc_protocol::audio::jitter_buffer::{
+    AudioBufferSettings, AudioJitterBuffer, AudioPacket, Decision, Pace,
+};
+use roomrtc_protocol::audio::time_stretch;
+use tracing::warn;
+
+use super::{BlockDue, BurstHeard, ChooseOutput, PlayPacket, SoundHeard};
+use crate::call_events::{CallNotice, FirstFrame};
+use crate::counters::Counters;
+use crate::trouble::trouble;
+use crate::ui_bridge::Notice;
+
+/// Sound handed to the speaker at a time.
+const BLOCK_MS: u32 = 20;
+const BLOCK: usize = (SAMPLE_RATE / 1000 * BLOCK_MS) as usize * CHANNELS as usize;
+
+/// Blocks between two looks at level and buffer: 200 ms.
+const BLOCKS_A_LOOK: u32 = 10;
+
+/// Samples of one channel in which a tone is looked for: 50 ms.
+const TONE_SAMPLES: usize = SAMPLE_RATE as usize / 20;
+
+/// What a playout is made from.
+#[derive(Clone)]
+pub struct AudioPlayoutSetup {
+    /// Where sound goes.
+    pub output: AudioOutput,
+    /// What the speaker may hold.
+    pub buffer: DeviceBuffer,
+    /// The bounds of the jitter buffer.
+    pub jitter_buffer: AudioBufferSettings,
+    /// This actor, for its speaker.
+    pub me: Port<BlockDue>,
+    /// Hears of the first sound, in a call without pictures.
+    pub first: Option<Port<FirstFrame>>,
+    /// Hears when sound is heard, for the pictures that belong to it.
+    pub heard: Option<Port<SoundHeard>>,
+    /// Hears the bursts of the test tone, likewise.
+    pub bursts: Option<Port<BurstHeard>>,
+    /// Hears what the user should know.
+    pub notices: Port<CallNotice>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
+
+/// The actor.
+pub struct AudioPlayout {
+    setup: AudioPlayoutSetup,
+    packets: AudioJitterBuffer,
+    decoder: Option<AudioDecoder>,
+    sink: Option<Box<dyn AudioSink>>,
+    /// Numbers the attempts to open a sink; news of earlier ones is ignored.
+    attempt: u64,
+    /// Decoded, not yet given to the speaker.
+    ready: Vec<i16>,
+    meter: ToneMeter,
+    tone: Vec<i16>,
+    blocks: u32,
+    begun: bool,
+}
+
+impl AudioPlayout {
+    /// A playout that has played nothing.
+    pub fn new(setup: AudioPlayoutSetup) -> Self {
+        AudioPlayout {
+            packets: AudioJitterBuffer::new(setup.jitter_buffer),
+            decoder: None,
+            sink: None,
+            attempt: 0,
+            ready: Vec::with_capacity(4 * BLOCK),
+            meter: ToneMeter::new(),
+            tone: Vec::with_capacity(TONE_SAMPLES),
+            blocks: 0,
+            begun: false,
+            setup,
+        }
+    }
+
+    /// Opens the speaker on a thread that may wait.
+    fn open(&mut self, output: AudioOutput, ctx: &mut Context<Self>) {
+        self.sink = None;
+        self.attempt += 1;
+        let attempt = self.attempt;
+        let (me, buffer) = (self.setup.me.clone(), self.setup.buffer);
+        let (on_trouble, heard) = trouble();
+        let silent = output == AudioOutput::Nowhere;
+        let opening = tokio::task::spawn_blocking(move || {
+            let on_due = Box::new(move || me.tell(BlockDue));
+            playout::open(&output, BLOCK_MS, buffer, on_due, on_trouble)
+        });
+        ctx.spawn(
+            opening
+                .into_actor(self)
+                .map(move |result, actor, ctx| match result {
+                    Ok(result) if attempt == actor.attempt => actor.opened(result, silent, ctx),
+                    Ok(_) => {}
+                    Err(panic) => ctx.fail(panic),
+                }),
+        );
+        ctx.spawn(heard.into_actor(self).map(move |words, actor, ctx| {
+            if let Ok(words) = words
+                && attempt == actor.attempt
+            {
+                actor.lost(Notice::DeviceLost(words), ctx);
+            }
+        }));
+    }
+
+    fn opened(
+        &mut self,
+        result: Result<Box<dyn AudioSink>, PlayoutError>,
+        silent: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        match result {
+            Ok(sink) => self.sink = Some(sink),
+            Err(error) if silent => ctx.fail(error),
+            Err(error) => {
+                warn!(%error, "no speaker");
+                self.lost(Notice::NoSpeaker, ctx);
+            }
+        }
+    }
+
+    /// Without a speaker, sound is decoded and measured all the same.
+    fn lost(&mut self, notice: Notice, ctx: &mut Context<Self>) {
+        self.setup.notices.tell(CallNotice(notice));
+        self.open(AudioOutput::Nowhere, ctx);
+    }
+
+    /// Gives the speaker its block.
+    fn fill(&mut self, now: Instant) {
+        let Some(sink) = &self.sink else { return };
+        let delay = sink.delay();
+        while self.ready.len() < BLOCK {
+            let decision = self.packets.next(now);
+            let heard_at = now + delay + playing_time(self.ready.len());
+            self.carry_out(decision, heard_at);
+        }
+        let rest = self.ready.split_off(BLOCK);
+        let block = AudioFrame {
+            samples: std::mem::replace(&mut self.ready, rest),
+            channels: CHANNELS,
+            at: now + delay,
+        };
+        self.measure(&block);
+        if let Some(sink) = &mut self.sink
+            && let Err(error) = sink.play(&block.samples)
+        {
+            // Its trouble is on its way and says more.
+            warn!(%error, "the speaker takes nothing");
+        }
+    }
+
+    /// Makes the sound of a decision. What cannot be decoded is a gap like any other: packets come from the network.
+    fn carry_out(&mut self, decision: Decision, heard_at: Instant) {
+        let Some(decoder) = &mut self.decoder else { return };
+        let before = self.ready.len();
+        let length = match decision {
+            Decision::Play {
+                payload,
+                timestamp,
+                samples,
+                pace,
+            } => {
+                match decoder.decode(&payload) {
+                    Ok(sound) => append(&mut self.ready, sound, pace),
+                    Err(_) => self
+                        .ready
+                        .extend_from_slice(decoder.conceal(samples as usize).unwrap_or_default()),
+                }
+                self.setup.counters.audio.decoded.one();
+                self.played(timestamp as u32, heard_at);
+                samples
+            }
+            Decision::Recover { following, samples } => {
+                let sound = decoder.recover(&following, samples as usize).unwrap_or_default();
+                self.ready.extend_from_slice(sound);
+                samples
+            }
+            Decision::Conceal { samples } | Decision::ComfortNoise { samples } => {
+                self.ready
+                    .extend_from_slice(decoder.conceal(samples as usize).unwrap_or_default());
+                samples
+            }
+            Decision::Silence { samples } => samples,
+        };
+        if self.ready.len() == before {
+            let silence = length.max(1) as usize * usize::from(CHANNELS);
+            self.ready.resize(before + silence, 0);
+        }
+    }
+
+    /// A packet is heard at that time.
+    fn played(&mut self, rtp_timestamp: u32, at: Instant) {
+        if !std::mem::replace(&mut self.begun, true)
+            && let Some(first) = &self.setup.first
+        {
+            first.tell(FirstFrame);
+        }
+        if self.blocks.is_multiple_of(BLOCKS_A_LOOK)
+            && let Some(heard) = &self.setup.heard
+        {
+            heard.tell(SoundHeard { rtp_timestamp, at });
+        }
+    }
+
+    fn measure(&mut self, block: &AudioFrame) {
+        self.blocks = self.blocks.wrapping_add(1);
+        if let Some(burst) = self.meter.listen(block)
+            && let Some(bursts) = &self.setup.bursts
+        {
+            bursts.tell(BurstHeard(burst));
+        }
+        let audio = &self.setup.counters.audio;
+        let left = block.samples.iter().step_by(usize::from(CHANNELS));
+        self.tone.extend(left.take(TONE_SAMPLES - self.tone.len()));
+        if self.blocks.is_multiple_of(BLOCKS_A_LOOK) {
+            audio.level_dbfs.set(self.meter.take_level());
+            audio
+                .jitter_buffer_ms
+                .set(self.packets.delay().as_secs_f64() * 1000.0);
+            let counts = self.packets.counts();
+            audio
+                .concealed_ms
+                .set(samples_to_duration(counts.concealed_samples).as_millis() as u64);
+            self.setup.counters.audio_rtp.late.set(counts.late);
+        }
+        if self.blocks.is_multiple_of(BLOCKS_A_LOOK * 5) {
+            audio.tone_hz.set(loudest_tone(&self.tone).unwrap_or_default());
+            self.tone.clear();
+        }
+    }
+}
+
+/// How long so many interleaved samples last.
+fn playing_time(samples: usize) -> Duration {
+    samples_to_duration((samples / usize::from(CHANNELS)) as u64)
+}
+
+/// Appends a block, a little shorter or longer where that is wanted and cannot be heard.
+fn append(ready: &mut Vec<i16>, sound: &[i16], pace: Pace) {
+    let channels = usize::from(CHANNELS);
+    let stretched = match pace {
+        Pace::Normal => None,
+        Pace::Faster => time_stretch::shorten(sound, channels),
+        Pace::Slower => time_stretch::lengthen(sound, channels),
+    };
+    ready.extend_from_slice(stretched.as_deref().unwrap_or(sound));
+}
+
+impl Actor for AudioPlayout {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match AudioDecoder::new(CHANNELS) {
+            Ok(decoder) => self.decoder = Some(decoder),
+            Err(error) => return ctx.fail(error),
+        }
+        self.open(self.setup.output.clone(), ctx);
+    }
+}
+
+impl Handler<PlayPacket> for AudioPlayout {
+    type Result = ();
+
+    fn handle(&mut self, packet: PlayPacket, _: &mut Self::Context) {
+        self.packets.insert(AudioPacket {
+            sequence: packet.sequence,
+            timestamp: packet.rtp_timestamp,
+            payload: packet.payload,
+            received_at: packet.received_at,
+        });
+    }
+}
+
+impl Handler<BlockDue> for AudioPlayout {
+    type Result = ();
+
+    fn handle(&mut self, _: BlockDue, _: &mut Self::Context) {
+        self.fill(Instant::now());
+    }
+}
+
+impl Handler<ChooseOutput> for AudioPlayout {
+    type Result = ();
+
+    fn handle(&mut self, ChooseOutput(output): ChooseOutput, ctx: &mut Self::Context) {
+        self.open(output, ctx);
+    }
+}
