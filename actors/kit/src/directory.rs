@@ -1,63 +1,97 @@
-//! All mailboxes by name: what the debug overlay lists, and where tests crash an actor.
+//! All mailboxes by name: what the figures and the actors panel list, and where tests crash an actor.
 
-use std::sync::{Arc, Mutex, Weak};
-#[cfg(feature = "chaos")]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use actix::{Actor, Context};
 
 use crate::mailbox::{Desk, Mailbox};
-use crate::meter::MeterView;
+use crate::view::MeterView;
 
 /// What anybody may order any actor, whatever messages it handles.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
+    /// End, as if its supervisor had asked.
     Stop,
-    #[cfg(feature = "chaos")]
+    /// Panic.
     Panic,
-    #[cfg(feature = "chaos")]
+    /// Give up with an error.
     Fail,
-    #[cfg(feature = "chaos")]
+    /// Block the thread for a time.
     Hang(Duration),
 }
 
-static DESKS: Mutex<Vec<Weak<dyn Desk>>> = Mutex::new(Vec::new());
+struct Register {
+    desks: Vec<Weak<dyn Desk>>,
+    /// Size at which the next sweep is due.
+    sweep_at: usize,
+}
 
+/// Entries below which no sweep is worth while.
+const SWEEP_LEAST: usize = 64;
+
+static REGISTER: Mutex<Register> = Mutex::new(Register {
+    desks: Vec::new(),
+    sweep_at: SWEEP_LEAST,
+});
+
+static CHAOS: AtomicBool = AtomicBool::new(false);
+
+fn register() -> MutexGuard<'static, Register> {
+    REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The list of all mailboxes of the process.
 pub struct Directory;
 
 impl Directory {
     pub(crate) fn enter<A: Actor<Context = Context<A>>>(mailbox: &Arc<Mailbox<A>>) {
         let desk: Arc<dyn Desk> = mailbox.clone();
-        let mut desks = DESKS.lock().unwrap();
-        desks.retain(|d| d.strong_count() > 0);
-        desks.push(Arc::downgrade(&desk));
+        let mut register = register();
+        if register.desks.len() >= register.sweep_at {
+            register.desks.retain(|desk| desk.strong_count() > 0);
+            register.sweep_at = SWEEP_LEAST.max(2 * register.desks.len());
+        }
+        register.desks.push(Arc::downgrade(&desk));
     }
 
     fn desks() -> Vec<Arc<dyn Desk>> {
-        DESKS.lock().unwrap().iter().filter_map(Weak::upgrade).collect()
+        register().desks.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Every actor's mailbox, in order of creation.
     pub fn view() -> Vec<MeterView> {
-        Self::desks().iter().map(|d| d.meter().view()).collect()
+        Self::desks().iter().map(|desk| desk.meter().view()).collect()
     }
 
+    /// The name of the actor with an id, as in [`Note::from`](crate::Note::from).
     pub fn name(id: u32) -> Option<String> {
-        Self::desks()
-            .iter()
-            .find(|d| d.meter().id == id)
-            .map(|d| d.meter().name.clone())
+        let desks = Self::desks();
+        let desk = desks.iter().find(|desk| desk.meter().id == id)?;
+        Some(desk.meter().name.clone())
     }
 
-    /// Record message descriptions while the overlay is open.
+    /// Records descriptions of messages while the actors panel is open.
     pub fn watch(on: bool) {
-        Self::desks().iter().for_each(|d| d.meter().watch(on));
+        Self::desks().iter().for_each(|desk| desk.meter().watch(on));
     }
 
-    /// Gives an order to the actor of that name; false if there is none.
-    #[cfg(feature = "chaos")]
+    /// Lets [`Directory::order`] crash actors; off unless `debug.chaos` says so.
+    pub fn allow_chaos(on: bool) {
+        CHAOS.store(on, Relaxed);
+    }
+
+    /// Gives an order to the actor of that name, the newest where there are several. False if there is none, or if
+    /// chaos is not allowed.
     pub fn order(name: &str, order: Order) -> bool {
-        let found = Self::desks().into_iter().find(|d| d.meter().name == name);
-        found.inspect(|d| d.give(order)).is_some()
+        let desk = Self::desks().into_iter().rfind(|desk| desk.meter().name == name);
+        match desk {
+            Some(desk) if CHAOS.load(Relaxed) => {
+                desk.give(order);
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 }

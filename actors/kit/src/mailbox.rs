@@ -1,30 +1,33 @@
 //! The queue between senders and an actor. It belongs to the address, not to the actor: a crash leaves it whole.
+//!
+//! Reading order: [`Mailbox::post`] puts a letter in, [`Pump`] takes letters out within the actor's own context,
+//! [`Mailbox::attach`] and [`Mailbox::detach`] mark the lives in between.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context as Task, Poll, Waker};
 
 use actix::dev::{Envelope, EnvelopeProxy, OneshotSender, ToEnvelope};
 use actix::{Actor, ActorFuture, AsyncContext, Context, Handler};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::directory::{Directory, Order};
+use crate::directory::Order;
 use crate::life;
 use crate::mail::{Mail, Room};
-use crate::meter::{Meter, Status, now};
+use crate::meter::{Detail, Kind, Meter, Status, now};
 
 /// Messages one actor handles before its siblings on the arbiter get a turn.
 const BUDGET: usize = 64;
 
-/// Where to send an actor its messages. It stays valid across restarts: while the actor is down its mail waits.
-pub struct Addr<A: Actor>(pub(crate) Arc<Mailbox<A>>);
+/// Letters the queue's memory is kept for; a longer one gives it back when it has drained.
+const KEPT_CAPACITY: usize = 64;
 
 pub(crate) struct Mailbox<A: Actor> {
-    pub meter: Arc<Meter>,
+    pub(crate) meter: Arc<Meter>,
     state: Mutex<State<A>>,
+    /// Whose mailboxes have no further life when this one has none.
+    dependents: Mutex<Vec<Weak<dyn Desk>>>,
 }
 
 struct State<A: Actor> {
@@ -34,8 +37,11 @@ struct State<A: Actor> {
     waker: Option<Waker>,
     /// The task of the next one, waiting for the present to end.
     heir: Option<Waker>,
+    /// The present life waits for mail and must be woken.
     idle: bool,
+    /// No life takes mail.
     sealed: bool,
+    /// There will be a life to take mail.
     open: bool,
 }
 
@@ -44,26 +50,14 @@ struct Letter<A: Actor> {
     sent: u64,
     from: u32,
     kind: u8,
+    /// Given back when the letter is handled or dropped.
     _turn: Option<OwnedSemaphorePermit>,
 }
 
-/// The actor is gone for good, or crashed on this very message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost;
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the actor is gone")
-    }
-}
-
-impl std::error::Error for Lost {}
-
-impl<A: Actor<Context = Context<A>>> Addr<A> {
-    /// An address under a name, listed in the directory. Mail waits until a supervisor starts the actor.
-    pub fn new(name: impl Into<String>) -> Self {
-        let mailbox = Arc::new(Mailbox {
-            meter: Arc::new(Meter::new(name.into())),
+impl<A: Actor<Context = Context<A>>> Mailbox<A> {
+    pub(crate) fn new(name: String, detail: Detail) -> Self {
+        Mailbox {
+            meter: Arc::new(Meter::new(name, detail)),
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 order: None,
@@ -73,106 +67,17 @@ impl<A: Actor<Context = Context<A>>> Addr<A> {
                 sealed: true,
                 open: true,
             }),
-        });
-        Directory::enter(&mailbox);
-        Addr(mailbox)
+            dependents: Mutex::default(),
+        }
     }
 
-    /// Sends and moves on. Never waits; what happens when the mailbox is full is the message's [`Room`].
-    pub fn tell<M: Mail>(&self, msg: M)
-    where
-        A: Handler<M>,
-        M::Result: Send,
-    {
-        const {
-            assert!(
-                !matches!(M::ROOM, Room::Paced(_)),
-                "paced mail is pushed, not told"
-            )
-        };
-        self.0.post(msg, None, None);
-    }
-
-    /// Sends when there is room. The sender waits meanwhile: this is the back-pressure.
-    pub async fn push<M: Mail>(&self, msg: M) -> Result<(), Lost>
-    where
-        A: Handler<M>,
-        M::Result: Send,
-    {
-        const { assert!(matches!(M::ROOM, Room::Paced(_)), "only paced mail is pushed") };
-        let turn = self
-            .0
-            .meter
-            .kind::<M>()
-            .turns
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| Lost)?;
-        self.0.post(msg, None, Some(turn)).then_some(()).ok_or(Lost)
-    }
-
-    /// Sends and awaits the reply.
-    pub async fn ask<M: Mail>(&self, msg: M) -> Result<M::Result, Lost>
-    where
-        A: Handler<M>,
-        M::Result: Send,
-    {
-        let (tx, rx) = oneshot::channel();
-        self.0.post(msg, Some(tx), None);
-        rx.await.map_err(|_| Lost)
-    }
-
-    /// An address that says only what may be sent, not to whom.
-    pub fn port<M: Mail>(&self) -> Port<M>
-    where
-        A: Handler<M>,
-        M::Result: Send,
-    {
-        Port(self.0.clone())
-    }
-}
-
-impl<A: Actor> Clone for Addr<A> {
-    fn clone(&self) -> Self {
-        Addr(self.0.clone())
-    }
-}
-
-/// The place one kind of message goes to.
-pub struct Port<M: Mail>(Arc<dyn Inlet<M>>);
-
-impl<M: Mail> Clone for Port<M> {
-    fn clone(&self) -> Self {
-        Port(self.0.clone())
-    }
-}
-
-impl<M: Mail> Port<M> {
-    pub fn tell(&self, msg: M) {
-        self.0.put(msg);
-    }
-}
-
-trait Inlet<M>: Send + Sync {
-    fn put(&self, msg: M);
-}
-
-impl<A: Actor<Context = Context<A>> + Handler<M>, M: Mail> Inlet<M> for Mailbox<A>
-where
-    M::Result: Send,
-{
-    fn put(&self, msg: M) {
-        self.post(msg, None, None);
-    }
-}
-
-impl<A: Actor<Context = Context<A>>> Mailbox<A> {
+    /// No actor code runs under this lock, so that nothing can poison it.
     fn state(&self) -> MutexGuard<'_, State<A>> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn post<M: Mail>(
+    /// Puts a message in; false if nobody will ever take it.
+    pub(crate) fn post<M: Mail>(
         &self,
         msg: M,
         reply: Option<OneshotSender<M::Result>>,
@@ -199,26 +104,32 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
             self.meter.dead(kind);
             return false;
         }
-        let mut ousted = None;
-        if let Room::Newest(n) = M::ROOM
-            && kind.waiting.load(Relaxed) as usize >= n
-            && let Some(oldest) = state.queue.iter().position(|l| l.kind == kind.index)
-        {
-            ousted = state.queue.remove(oldest);
-            self.meter.taken(kind, state.queue.len());
-            self.meter.dropped(kind);
-        }
+        let ousted = self.make_room(&mut state, kind);
         state.queue.push_back(letter);
         self.meter.posted(kind, state.queue.len());
-        let wake = std::mem::take(&mut state.idle)
-            .then(|| state.waker.clone())
-            .flatten();
+        let idle = std::mem::take(&mut state.idle);
+        let waker = idle.then(|| state.waker.clone()).flatten();
         drop(state);
         drop(ousted); // its destructor is the sender's own code: never under the lock
-        if let Some(waker) = wake {
+        if let Some(waker) = waker {
             waker.wake();
         }
         true
+    }
+
+    /// Takes out the oldest letter of a kind of which only so many may wait.
+    fn make_room(&self, state: &mut State<A>, kind: &Kind) -> Option<Letter<A>> {
+        let Room::Newest(most) = kind.room else {
+            return None;
+        };
+        if kind.waiting() < most {
+            return None;
+        }
+        let oldest = state.queue.iter().position(|letter| letter.kind == kind.index)?;
+        let ousted = state.queue.remove(oldest);
+        self.meter.taken(kind, state.queue.len());
+        self.meter.dropped(kind);
+        ousted
     }
 
     fn take(&self) -> Option<Letter<A>> {
@@ -226,20 +137,24 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         if state.sealed {
             return None;
         }
-        match state.queue.pop_front() {
-            Some(letter) => {
-                self.meter.taken(self.meter.at(letter.kind), state.queue.len());
-                Some(letter)
+        let Some(letter) = state.queue.pop_front() else {
+            state.idle = true;
+            if state.queue.capacity() > KEPT_CAPACITY {
+                state.queue.shrink_to(KEPT_CAPACITY);
             }
-            None => {
-                state.idle = true;
-                None
-            }
-        }
+            return None;
+        };
+        self.meter.taken(self.meter.at(letter.kind), state.queue.len());
+        Some(letter)
+    }
+
+    /// There will be a life again.
+    pub(crate) fn reopen(&self) {
+        self.state().open = true;
     }
 
     /// A life begins: from now on mail and orders wake this task. False while an earlier life has not ended.
-    pub fn attach(&self, waker: &Waker) -> bool {
+    pub(crate) fn attach(&self, waker: &Waker) -> bool {
         let mut state = self.state();
         let free = state.waker.is_none();
         if free {
@@ -253,24 +168,27 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         free
     }
 
-    pub fn order(&self) -> Option<Order> {
+    pub(crate) fn order(&self) -> Option<Order> {
         self.state().order.take()
     }
 
     /// A life is ending: it gets no more mail, not even from within its own destructor.
-    pub fn seal(&self) {
+    pub(crate) fn seal(&self) {
         self.state().sealed = true;
     }
 
     /// A life has ended. Control mail waits for the next one; streams do not, for their senders resume them.
-    pub fn detach(&self) {
+    pub(crate) fn detach(&self) {
         let mut state = self.state();
         state.waker = None;
         state.idle = false;
-        state.order = None;
-        let (kept, stale): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut state.queue)
+        if state.heir.is_none() {
+            state.order = None;
+        }
+        let queue = std::mem::take(&mut state.queue);
+        let (kept, stale): (VecDeque<_>, VecDeque<_>) = queue
             .into_iter()
-            .partition(|l| self.meter.at(l.kind).room == Room::Always);
+            .partition(|letter| self.meter.at(letter.kind).room == Room::Always);
         state.queue = kept;
         for letter in &stale {
             let kind = self.meter.at(letter.kind);
@@ -284,13 +202,21 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
             heir.wake();
         }
     }
+
+    /// These have no further life when this one has none.
+    pub(crate) fn depend(&self, dependents: Vec<Weak<dyn Desk>>) {
+        *self.dependents.lock().unwrap_or_else(PoisonError::into_inner) = dependents;
+    }
 }
 
 /// What supervisor and directory may do with any mailbox.
 pub(crate) trait Desk: Send + Sync {
     fn meter(&self) -> &Arc<Meter>;
+
+    /// Orders the present life, or else the next one.
     fn give(&self, order: Order);
-    /// No further life: what waits becomes dead letters.
+
+    /// No further life, neither of this actor nor of those it supervises: what waits becomes dead letters.
     fn close(&self);
 }
 
@@ -301,8 +227,9 @@ impl<A: Actor<Context = Context<A>>> Desk for Mailbox<A> {
 
     fn give(&self, order: Order) {
         let mut state = self.state();
-        state.order = Some(order);
-        let waker = state.waker.clone();
+        // A life may be on its way to its thread: it finds the order there. A closed mailbox has none.
+        state.order = (state.open || state.waker.is_some()).then_some(order);
+        let waker = state.waker.clone().or_else(|| state.heir.clone());
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -319,12 +246,18 @@ impl<A: Actor<Context = Context<A>>> Desk for Mailbox<A> {
             self.meter.dead(kind);
         }
         drop(state);
+        drop(rest);
         self.meter.status(Status::Closed);
+        let dependents = std::mem::take(&mut *self.dependents.lock().unwrap_or_else(PoisonError::into_inner));
+        dependents
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|desk| desk.close());
     }
 }
 
 /// Carries letters from the mailbox into the actor, inside the actor's own actix context.
-pub(crate) struct Pump<A: Actor>(pub Arc<Mailbox<A>>);
+pub(crate) struct Pump<A: Actor>(pub(crate) Arc<Mailbox<A>>);
 
 impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump<A> {
     type Output = ();

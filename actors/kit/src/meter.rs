@@ -1,35 +1,57 @@
-//! What the debug overlay shows of an actor. Written by the actor's thread and its senders with plain atomics;
-//! read by anybody at any time.
+//! What an actor's mailbox counts. Written by the actor's thread and its senders with plain atomics; read by
+//! anybody at any time, as a [`MeterView`].
 
 use std::any::{TypeId, type_name};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use crate::histogram::Histogram;
 use crate::mail::{Mail, Room};
+use crate::view::{KindView, MeterView, Note};
 
-const KINDS: usize = 32;
+/// Kinds of messages one actor can handle.
+const KINDS: usize = 48;
+
+/// Messages remembered for the actors panel.
 const NOTES: usize = 64;
 
 /// Nanoseconds since the process first asked.
 pub(crate) fn now() -> u64 {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
+    // 584 years fit; never 0, which means "not yet".
     EPOCH.get_or_init(Instant::now).elapsed().as_nanos() as u64 + 1
 }
 
+/// What an actor is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
+    /// Not started yet.
     Waiting,
+    /// Alive.
     Running,
+    /// Between two lives.
     Restarting,
+    /// Gone for good.
     Closed,
 }
 
+/// How much a meter keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Counts, times, notes.
+    Full,
+    /// Counts.
+    Counts,
+}
+
 pub(crate) struct Meter {
-    pub name: String,
-    pub id: u32,
+    pub(crate) name: String,
+    pub(crate) id: u32,
+    detail: Detail,
     kinds: [OnceLock<Box<Kind>>; KINDS],
     status: AtomicU8,
     lives: AtomicU32,
@@ -39,24 +61,37 @@ pub(crate) struct Meter {
     busy_kind: AtomicU8,
     watched: AtomicBool,
     last_error: Mutex<Option<String>>,
-    notes: [[AtomicU64; 3]; NOTES],
-    noted: AtomicU64,
-    briefs: Mutex<std::collections::VecDeque<String>>,
+    notes: Option<Box<Notes>>,
+    briefs: Mutex<VecDeque<String>>,
 }
 
+/// One kind of message.
 pub(crate) struct Kind {
-    pub index: u8,
-    pub id: TypeId,
-    pub name: &'static str,
-    pub room: Room,
-    pub turns: Arc<Semaphore>,
+    pub(crate) index: u8,
+    id: TypeId,
+    pub(crate) name: &'static str,
+    pub(crate) room: Room,
+    /// Room for paced mail.
+    pub(crate) turns: Arc<Semaphore>,
     accepted: AtomicU64,
     handled: AtomicU64,
     dropped: AtomicU64,
     dead: AtomicU64,
-    pub waiting: AtomicU32,
+    waiting: AtomicU32,
+    times: Option<Box<Times>>,
+}
+
+/// How long messages of a kind waited, and how long they took.
+#[derive(Default)]
+struct Times {
     wait: Histogram,
     work: Histogram,
+}
+
+/// The latest messages, in a ring.
+struct Notes {
+    ring: [[AtomicU64; 3]; NOTES],
+    written: AtomicU64,
 }
 
 /// Adds to a counter that only one thread writes: no locked instruction.
@@ -64,47 +99,54 @@ fn bump(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed) + 1, Relaxed);
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Meter {
-    pub fn new(name: String) -> Self {
+    pub(crate) fn new(name: String, detail: Detail) -> Self {
         static IDS: AtomicU32 = AtomicU32::new(1);
         Meter {
             name,
             id: IDS.fetch_add(1, Relaxed),
+            detail,
             kinds: [const { OnceLock::new() }; KINDS],
-            status: AtomicU8::new(0),
+            status: AtomicU8::new(Status::Waiting as u8),
             lives: AtomicU32::new(0),
             depth: AtomicU32::new(0),
             deepest: AtomicU32::new(0),
             busy_since: AtomicU64::new(0),
             busy_kind: AtomicU8::new(0),
             watched: AtomicBool::new(false),
-            last_error: Mutex::new(None),
-            notes: [const { [const { AtomicU64::new(0) }; 3] }; NOTES],
-            noted: AtomicU64::new(0),
-            briefs: Mutex::new(Default::default()),
+            last_error: Mutex::default(),
+            notes: (detail == Detail::Full).then(Box::default),
+            briefs: Mutex::default(),
         }
     }
 
     /// The row for messages of type `M`; a handful of pointer-sized compares.
-    pub fn kind<M: Mail>(&self) -> &Kind {
+    pub(crate) fn kind<M: Mail>(&self) -> &Kind {
         let id = TypeId::of::<M>();
         for (index, slot) in self.kinds.iter().enumerate() {
-            let kind = slot.get_or_init(|| Box::new(Kind::new::<M>(index as u8)));
-            if kind.id == id || index == KINDS - 1 {
+            let kind = slot.get_or_init(|| Box::new(Kind::new::<M>(index as u8, self.detail)));
+            if kind.id == id {
                 return kind;
             }
         }
-        unreachable!("the last row takes every further kind")
+        panic!(
+            "{} handles more than {KINDS} kinds of messages: split it",
+            self.name
+        )
     }
 
-    pub fn at(&self, index: u8) -> &Kind {
-        self.kinds[index as usize]
-            .get()
-            .expect("a letter's kind is registered")
+    /// The row of a letter.
+    pub(crate) fn at(&self, index: u8) -> &Kind {
+        let kind = self.kinds[index as usize].get();
+        kind.expect("a letter's kind was registered when it was posted")
     }
 
-    /// Called under the mailbox lock.
-    pub fn posted(&self, kind: &Kind, depth: usize) {
+    /// Called under the mailbox's lock.
+    pub(crate) fn posted(&self, kind: &Kind, depth: usize) {
         bump(&kind.accepted);
         kind.waiting.store(kind.waiting.load(Relaxed) + 1, Relaxed);
         self.depth.store(depth as u32, Relaxed);
@@ -113,132 +155,162 @@ impl Meter {
         }
     }
 
-    /// Called under the mailbox lock.
-    pub fn taken(&self, kind: &Kind, depth: usize) {
+    /// Called under the mailbox's lock.
+    pub(crate) fn taken(&self, kind: &Kind, depth: usize) {
         kind.waiting.store(kind.waiting.load(Relaxed) - 1, Relaxed);
         self.depth.store(depth as u32, Relaxed);
     }
 
-    pub fn dropped(&self, kind: &Kind) {
+    pub(crate) fn dropped(&self, kind: &Kind) {
         kind.dropped.fetch_add(1, Relaxed);
     }
 
-    pub fn dead(&self, kind: &Kind) {
+    pub(crate) fn dead(&self, kind: &Kind) {
         kind.dead.fetch_add(1, Relaxed);
     }
 
-    pub fn begin(&self, kind: u8, start: u64) {
+    /// A handler begins.
+    pub(crate) fn begin(&self, kind: u8, start: u64) {
         self.busy_kind.store(kind, Relaxed);
         self.busy_since.store(start, Relaxed);
     }
 
-    pub fn end(&self, kind: &Kind, from: u32, sent: u64, start: u64, end: u64) {
+    /// A handler has ended.
+    pub(crate) fn end(&self, kind: &Kind, from: u32, sent: u64, start: u64, end: u64) {
         self.busy_since.store(0, Relaxed);
-        let (wait, work) = (start.saturating_sub(sent), end - start);
         bump(&kind.handled);
-        kind.wait.add(wait);
-        kind.work.add(work);
-        let n = self.noted.load(Relaxed);
-        let note = &self.notes[n as usize % NOTES];
-        note[0].store(start, Relaxed);
-        note[1].store((from as u64) << 8 | kind.index as u64, Relaxed);
-        note[2].store(
-            wait.min(u32::MAX as u64) << 32 | work.min(u32::MAX as u64),
-            Relaxed,
-        );
-        self.noted.store(n + 1, Relaxed);
+        let (wait, work) = (start.saturating_sub(sent), end - start);
+        if let Some(times) = &kind.times {
+            times.wait.add(wait);
+            times.work.add(work);
+        }
+        if let Some(notes) = &self.notes {
+            notes.write(kind.index, from, start, wait, work);
+        }
     }
 
-    pub fn watched(&self) -> bool {
+    pub(crate) fn watched(&self) -> bool {
         self.watched.load(Relaxed)
     }
 
-    pub fn watch(&self, on: bool) {
+    pub(crate) fn watch(&self, on: bool) {
         self.watched.store(on, Relaxed);
+        if !on {
+            lock(&self.briefs).clear();
+        }
     }
 
-    pub fn brief(&self, text: String) {
-        let mut briefs = self.briefs.lock().unwrap();
+    pub(crate) fn brief(&self, text: String) {
+        let mut briefs = lock(&self.briefs);
         if briefs.len() == NOTES {
             briefs.pop_front();
         }
         briefs.push_back(text);
     }
 
-    pub fn status(&self, status: Status) {
+    pub(crate) fn status(&self, status: Status) {
         self.status.store(status as u8, Relaxed);
     }
 
-    pub fn born(&self) {
+    /// A life begins.
+    pub(crate) fn born(&self) {
         self.lives.fetch_add(1, Relaxed);
         self.status(Status::Running);
     }
 
-    pub fn died(&self, error: Option<String>) {
+    /// A life has ended.
+    pub(crate) fn died(&self, error: Option<String>) {
         let busy = self.busy_since.swap(0, Relaxed) != 0;
         self.status(Status::Restarting);
-        if let Some(mut error) = error {
-            if busy {
-                error += &format!(", handling {}", self.at(self.busy_kind.load(Relaxed)).name);
-            }
-            *self.last_error.lock().unwrap() = Some(error);
+        let Some(mut error) = error else { return };
+        if busy {
+            let kind = self.busy_kind.load(Relaxed);
+            error = format!("{error}, handling {}", self.at(kind).name);
         }
+        *lock(&self.last_error) = Some(error);
     }
 
-    pub fn view(&self) -> MeterView {
-        let since = self.busy_since.load(Relaxed);
-        let kinds: Vec<_> = self
-            .kinds
-            .iter()
-            .map_while(|k| k.get())
-            .map(|k| k.view())
-            .collect();
-        let n = self.noted.load(Relaxed);
-        let notes = (n.saturating_sub(NOTES as u64)..n)
-            .rev()
-            .map(|i| {
-                let [at, who, times] = &self.notes[i as usize % NOTES];
-                let (who, times) = (who.load(Relaxed), times.load(Relaxed));
-                Note {
-                    at: Duration::from_nanos(at.load(Relaxed)),
-                    kind: self.kinds[(who & 0xff) as usize].get().map_or("?", |k| k.name),
-                    from: (who >> 8) as u32,
-                    wait: Duration::from_nanos(times >> 32),
-                    work: Duration::from_nanos(times & 0xffff_ffff),
-                }
-            })
-            .collect();
+    pub(crate) fn view(&self) -> MeterView {
+        let busy_since = self.busy_since.load(Relaxed);
+        let busy_kind = self.kind_name(self.busy_kind.load(Relaxed));
+        let busy_for = Duration::from_nanos(now().saturating_sub(busy_since));
+        let kinds = self.kinds.iter().map_while(OnceLock::get);
         MeterView {
+            id: self.id,
             name: self.name.clone(),
-            status: match self.status.load(Relaxed) {
-                0 => Status::Waiting,
-                1 => Status::Running,
-                2 => Status::Restarting,
-                _ => Status::Closed,
-            },
+            status: [
+                Status::Waiting,
+                Status::Running,
+                Status::Restarting,
+                Status::Closed,
+            ][self.status.load(Relaxed) as usize],
             lives: self.lives.load(Relaxed),
             depth: self.depth.load(Relaxed),
             deepest: self.deepest.load(Relaxed),
-            busy: (since != 0).then(|| {
-                let kind = self.busy_kind.load(Relaxed);
-                (
-                    self.kinds[kind as usize].get().map_or("?", |k| k.name),
-                    Duration::from_nanos(now().saturating_sub(since)),
-                )
-            }),
-            last_error: self.last_error.lock().unwrap().clone(),
-            kinds,
-            notes,
-            briefs: self.briefs.lock().unwrap().iter().cloned().collect(),
+            busy: (busy_since != 0).then_some((busy_kind, busy_for)),
+            last_error: lock(&self.last_error).clone(),
+            kinds: kinds.map(|kind| kind.view()).collect(),
+            notes: self
+                .notes
+                .as_ref()
+                .map_or_else(Vec::new, |notes| notes.read(self)),
+            briefs: lock(&self.briefs).iter().cloned().collect(),
+        }
+    }
+
+    fn kind_name(&self, index: u8) -> &'static str {
+        self.kinds
+            .get(index as usize)
+            .and_then(OnceLock::get)
+            .map_or("?", |kind| kind.name)
+    }
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Notes {
+            ring: [const { [const { AtomicU64::new(0) }; 3] }; NOTES],
+            written: AtomicU64::new(0),
         }
     }
 }
 
+impl Notes {
+    fn write(&self, kind: u8, from: u32, start: u64, wait: u64, work: u64) {
+        let written = self.written.load(Relaxed);
+        let [at, who, times] = &self.ring[written as usize % NOTES];
+        let cap = u64::from(u32::MAX);
+        at.store(start, Relaxed);
+        who.store(u64::from(from) << 8 | u64::from(kind), Relaxed);
+        times.store(wait.min(cap) << 32 | work.min(cap), Relaxed);
+        self.written.store(written + 1, Relaxed);
+    }
+
+    /// Newest first.
+    fn read(&self, meter: &Meter) -> Vec<Note> {
+        let written = self.written.load(Relaxed);
+        let latest = (written.saturating_sub(NOTES as u64)..written).rev();
+        let note = |i: u64| {
+            let [at, who, times] = self.ring[i as usize % NOTES]
+                .each_ref()
+                .map(|word| word.load(Relaxed));
+            Note {
+                at: Duration::from_nanos(at),
+                kind: meter.kind_name((who & 0xff) as u8),
+                from: (who >> 8) as u32,
+                wait: Duration::from_nanos(times >> 32),
+                work: Duration::from_nanos(times & 0xffff_ffff),
+            }
+        };
+        latest.map(note).collect()
+    }
+}
+
 impl Kind {
-    fn new<M: Mail>(index: u8) -> Self {
+    fn new<M: Mail>(index: u8, detail: Detail) -> Self {
         let turns = match M::ROOM {
-            Room::Paced(n) => n,
-            _ => 0,
+            Room::Paced(most) => most,
+            Room::Always | Room::Newest(_) => 0,
         };
         Kind {
             index,
@@ -251,12 +323,17 @@ impl Kind {
             dropped: AtomicU64::new(0),
             dead: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
-            wait: Histogram::default(),
-            work: Histogram::default(),
+            times: (detail == Detail::Full).then(Box::default),
         }
     }
 
+    /// Messages of this kind in the queue; exact under the mailbox's lock.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed) as usize
+    }
+
     fn view(&self) -> KindView {
+        let times = self.times.as_ref();
         KindView {
             name: self.name,
             room: self.room,
@@ -265,112 +342,8 @@ impl Kind {
             dropped: self.dropped.load(Relaxed),
             dead: self.dead.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
-            wait: self.wait.quantiles(),
-            work: self.work.quantiles(),
-        }
-    }
-}
-
-/// What the overlay draws for one actor.
-#[derive(Clone, Debug)]
-pub struct MeterView {
-    pub name: String,
-    pub status: Status,
-    pub lives: u32,
-    pub depth: u32,
-    pub deepest: u32,
-    /// The message in hand and for how long: a stuck actor shows here.
-    pub busy: Option<(&'static str, Duration)>,
-    pub last_error: Option<String>,
-    pub kinds: Vec<KindView>,
-    /// Newest first.
-    pub notes: Vec<Note>,
-    pub briefs: Vec<String>,
-}
-
-#[derive(Clone, Debug)]
-pub struct KindView {
-    pub name: &'static str,
-    pub room: Room,
-    pub accepted: u64,
-    pub handled: u64,
-    pub dropped: u64,
-    pub dead: u64,
-    pub waiting: u32,
-    /// Time in the queue: p50, p99, max.
-    pub wait: [Duration; 3],
-    /// Time in the handler: p50, p99, max.
-    pub work: [Duration; 3],
-}
-
-#[derive(Clone, Debug)]
-pub struct Note {
-    pub at: Duration,
-    pub kind: &'static str,
-    /// The sending actor's id; 0 for a plain thread.
-    pub from: u32,
-    pub wait: Duration,
-    pub work: Duration,
-}
-
-const LOW: u32 = 7; // 128 ns
-const BUCKETS: usize = 4 * 27 + 1;
-
-/// Four buckets per doubling from 128 ns to 17 s; one writer.
-struct Histogram {
-    buckets: [AtomicU32; BUCKETS],
-    max: AtomicU64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Histogram {
-            buckets: [const { AtomicU32::new(0) }; BUCKETS],
-            max: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Histogram {
-    fn add(&self, ns: u64) {
-        let bucket = match ns >> LOW {
-            0 => 0,
-            _ => {
-                let octave = 63 - ns.leading_zeros();
-                ((octave - LOW) * 4 + ((ns >> (octave - 2)) & 3) as u32 + 1).min(BUCKETS as u32 - 1)
-            }
-        };
-        let bucket = &self.buckets[bucket as usize];
-        bucket.store(bucket.load(Relaxed).wrapping_add(1), Relaxed);
-        if ns > self.max.load(Relaxed) {
-            self.max.store(ns, Relaxed);
-        }
-    }
-
-    fn quantiles(&self) -> [Duration; 3] {
-        let counts: Vec<u64> = self.buckets.iter().map(|b| b.load(Relaxed) as u64).collect();
-        let total: u64 = counts.iter().sum();
-        let max = self.max.load(Relaxed);
-        let at = |q: f64| {
-            let mut left = (total as f64 * q).ceil() as u64;
-            for (i, &n) in counts.iter().enumerate() {
-                if n >= left {
-                    let (octave, part) = ((i as u64).saturating_sub(1) / 4, (i as u64).saturating_sub(1) % 4);
-                    let top = if i == 0 {
-                        1 << LOW
-                    } else {
-                        (1u64 << (LOW as u64 + octave)) / 4 * (5 + part)
-                    };
-                    return Duration::from_nanos(top.min(max));
-                }
-                left -= n;
-            }
-            Duration::ZERO
-        };
-        if total == 0 {
-            [Duration::ZERO; 3]
-        } else {
-            [at(0.5), at(0.99), Duration::from_nanos(max)]
+            wait: times.map_or([Duration::ZERO; 3], |times| times.wait.quantiles()),
+            work: times.map_or([Duration::ZERO; 3], |times| times.work.quantiles()),
         }
     }
 }
