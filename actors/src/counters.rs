@@ -4,6 +4,9 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use roomrtc_protocol::MediaKind;
 
 use crate::stats::{Quantiles, RtcpStats};
 
@@ -20,6 +23,22 @@ pub struct Counters {
     pub audio_rtp: RtpCounters,
     /// The path between the peers.
     pub transport: TransportCounters,
+}
+
+impl Counters {
+    /// The RTP figures of a medium.
+    pub fn rtp(&self, kind: MediaKind) -> &RtpCounters {
+        match kind {
+            MediaKind::Audio => &self.audio_rtp,
+            MediaKind::Video => &self.video_rtp,
+        }
+    }
+
+    /// The round trip, once it has been measured.
+    pub fn round_trip(&self) -> Option<Duration> {
+        let millis = self.transport.rtt_ms.known()?;
+        Duration::try_from_secs_f64(millis / 1000.0).ok()
+    }
 }
 
 /// Pictures, from the camera to the screen.
@@ -126,6 +145,8 @@ pub struct TransportCounters {
     pub datagrams_received: Count,
     /// Datagrams that were nothing we know, or came before they could be used.
     pub datagrams_dropped: Count,
+    /// RTCP packets that failed authentication, replay protection or parsing.
+    pub rtcp_refused: Count,
     /// Handshake records the guard refused.
     pub dtls_refused: Count,
     /// Reports from the peer about what we send.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The bounds of the estimate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EstimatorSettings {
     /// Where it starts, bit/s.
     pub start: u64,
@@ -17,6 +17,12 @@ pub struct EstimatorSettings {
     pub min: u64,
     /// Never above, bit/s.
     pub max: u64,
+    /// Below this loss (0 to 1) the rate grows.
+    pub little_loss: f64,
+    /// Above this loss it falls, by half the loss.
+    pub heavy_loss: f64,
+    /// How much it grows a second, 0 to 1.
+    pub growth: f64,
 }
 
 impl Default for EstimatorSettings {
@@ -25,15 +31,14 @@ impl Default for EstimatorSettings {
             start: 1_500_000,
             min: 100_000,
             max: 2_500_000,
+            // draft-ietf-rmcat-gcc-02 §6: 2 %, 10 %, and 5 % a report, of which there is about one a second.
+            little_loss: 0.02,
+            heavy_loss: 0.10,
+            growth: 0.05,
         }
     }
 }
 
-/// draft-ietf-rmcat-gcc-02 §6: below 2 % loss the rate grows, above 10 % it falls.
-const LITTLE_LOSS: f64 = 0.02;
-const HEAVY_LOSS: f64 = 0.10;
-/// Growth a second: what the draft grows in a report, of which there is about one a second.
-const GROWTH: f64 = 1.05;
 /// The estimate does not outgrow what is really sent by more than this: nothing has shown that more would fit.
 const PROVEN: f64 = 1.5;
 /// A round trip this much above the shortest one is a queue.
@@ -95,7 +100,7 @@ impl Estimator {
             .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         let queued = self.queue_shows(report.round_trip);
         let settling = self.hold_until.is_some_and(|until| now < until);
-        if report.loss > HEAVY_LOSS {
+        if report.loss > self.settings.heavy_loss {
             if !settling {
                 self.lower(now, 1.0 - 0.5 * report.loss.min(1.0), report.round_trip);
             }
@@ -103,9 +108,9 @@ impl Estimator {
             if !settling {
                 self.lower(now, DRAIN, report.round_trip);
             }
-        } else if report.loss < LITTLE_LOSS && !settling {
+        } else if report.loss < self.settings.little_loss && !settling {
             let ceiling = (report.sent as f64 * PROVEN).max(self.available);
-            let grown = self.available * GROWTH.powf(elapsed.as_secs_f64().min(1.0));
+            let grown = self.available * (1.0 + self.settings.growth).powf(elapsed.as_secs_f64().min(1.0));
             self.available = grown.min(ceiling);
         }
         let (min, max) = (self.settings.min as f64, self.settings.max as f64);

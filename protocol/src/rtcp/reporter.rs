@@ -147,8 +147,8 @@ struct Stream {
     last_intra_request: Option<u8>,
 }
 
-/// The machine.
-#[derive(Debug)]
+/// The machine. A clone of it is what a next life of its actor goes on with.
+#[derive(Clone, Debug)]
 pub struct Reporter {
     settings: ReporterSettings,
     streams: Vec<Stream>,

@@ -25,6 +25,9 @@ use crate::VideoCodec;
 /// A gap of more packets than this is not repaired; a key frame is cheaper.
 const MAX_GAP: u64 = 512;
 
+/// With a key frame behind a gap, the gap is given two round trips and this to be filled.
+const KEY_FRAME_PATIENCE: Duration = Duration::from_millis(50);
+
 /// The bounds of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferLimits {
@@ -111,6 +114,9 @@ pub struct VideoJitterBuffer {
     started: bool,
     ask_key_at: Option<Instant>,
     asked_key_at: Option<Instant>,
+    /// A key frame that waits behind a gap, and until when.
+    key_behind: Option<(u64, Instant)>,
+    round_trip: Duration,
     pictures: VecDeque<ReceivedPicture>,
 }
 
@@ -131,6 +137,8 @@ impl VideoJitterBuffer {
             started: false,
             ask_key_at: None,
             asked_key_at: None,
+            key_behind: None,
+            round_trip: Duration::ZERO,
             pictures: VecDeque::new(),
         }
     }
@@ -150,6 +158,7 @@ impl VideoJitterBuffer {
         }
         self.note_gap(now, sequence);
         self.missing.found(sequence);
+        self.note_key(now, &packet);
         self.bytes += packet.payload.len();
         self.packets.insert(sequence, packet);
         if self.packets.len() > self.limits.packets || self.bytes > self.limits.bytes {
@@ -161,9 +170,24 @@ impl VideoJitterBuffer {
         Verdict::Taken
     }
 
-    /// Gives up what is hopeless.
+    /// How long an answer to a request takes.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
+    }
+
+    /// Gives up what is hopeless, or not worth waiting for.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(lost) = self.missing.hopeless(now) {
+        if let Some((key, _)) = self.key_behind.take_if(|(_, until)| *until <= now)
+            && self.missing.first().is_some_and(|first| first < key)
+        {
+            self.give_up(now, key);
+            self.deliver(now);
+        }
+        while let Some(lost) = self
+            .missing
+            .hopeless(now)
+            .or_else(|| self.missing.beyond_repair(now, self.round_trip))
+        {
             self.give_up(now, lost + 1);
             self.deliver(now);
         }
@@ -175,23 +199,24 @@ impl VideoJitterBuffer {
     }
 
     /// The packets to ask for now.
-    pub fn resend_requests(&mut self, now: Instant, round_trip: Duration) -> Vec<u16> {
-        self.missing.requests(now, round_trip)
+    pub fn resend_requests(&mut self, now: Instant) -> Vec<u16> {
+        self.missing.requests(now, self.round_trip)
     }
 
     /// Whether to ask for a key frame now; asking is noted.
-    pub fn key_frame_request(&mut self, now: Instant, round_trip: Duration) -> bool {
+    pub fn key_frame_request(&mut self, now: Instant) -> bool {
         let due = self.ask_key_at.is_some_and(|at| at <= now);
         if due {
             self.asked_key_at = Some(now);
-            self.ask_key_at = Some(now + self.limits.key_frame_interval.max(round_trip * 3 / 2));
+            self.ask_key_at = Some(now + self.limits.key_frame_interval.max(self.round_trip * 3 / 2));
         }
         due
     }
 
     /// When something is due.
     pub fn next_timeout(&self) -> Option<Instant> {
-        [self.missing.next_timeout(), self.ask_key_at]
+        let key_frame = self.key_behind.map(|(_, until)| until);
+        [self.missing.next_timeout(), self.ask_key_at, key_frame]
             .into_iter()
             .flatten()
             .min()
@@ -231,6 +256,17 @@ impl VideoJitterBuffer {
             self.missing.add(now, self.highest + 1..sequence);
         }
         self.highest = sequence;
+    }
+
+    /// A key frame makes it pointless to wait long for what is missing before it.
+    fn note_key(&mut self, now: Instant, packet: &VideoPacket) {
+        if self.state == State::Flowing
+            && self.key_behind.is_none()
+            && self.missing.first().is_some_and(|first| first < packet.sequence)
+            && self.assembler.place(&packet.payload) == Place::KeyStart
+        {
+            self.key_behind = Some((packet.sequence, now + self.round_trip * 2 + KEY_FRAME_PATIENCE));
+        }
     }
 
     /// Everything before `keep_from` is given up; nothing is delivered before the next key frame.
@@ -433,10 +469,7 @@ mod tests {
             buffer.insert(now, packet);
         }
         assert_eq!(shown(&mut buffer), [0]);
-        assert_eq!(
-            buffer.resend_requests(now + ms(5), ms(20)),
-            [lost.sequence as u16]
-        );
+        assert_eq!(buffer.resend_requests(now + ms(5)), [lost.sequence as u16]);
         buffer.insert(now + ms(25), lost.clone());
         assert_eq!(shown(&mut buffer), [1, 2, 3]);
         assert_eq!(buffer.insert(now + ms(26), lost), Verdict::Duplicate);
@@ -453,14 +486,11 @@ mod tests {
             buffer.insert(start, packet);
         }
         assert_eq!(shown(&mut buffer), [0]);
-        assert!(!buffer.key_frame_request(start + ms(499), ms(20)));
+        assert!(!buffer.key_frame_request(start + ms(499)));
         let end = start + ms(500);
         buffer.handle_timeout(end);
-        assert!(buffer.is_frozen() && buffer.key_frame_request(end, ms(20)));
-        assert!(
-            !buffer.key_frame_request(end, ms(20)),
-            "asked once, then after a while"
-        );
+        assert!(buffer.is_frozen() && buffer.key_frame_request(end));
+        assert!(!buffer.key_frame_request(end), "asked once, then after a while");
         assert_eq!(buffer.insert(end, lost), Verdict::Late);
         for packet in rest {
             buffer.insert(end + ms(30), packet);
@@ -471,19 +501,53 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_before_a_key_frame_is_not_waited_for_long() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        buffer.set_round_trip(ms(20));
+        let mut packets = pictures(3, &[0, 2]);
+        packets.remove(4);
+        for packet in packets {
+            buffer.insert(now, packet);
+        }
+        assert_eq!(shown(&mut buffer), [0]);
+        buffer.handle_timeout(now + ms(89));
+        assert_eq!(shown(&mut buffer), []);
+        buffer.handle_timeout(now + ms(90));
+        assert_eq!(shown(&mut buffer), [2]);
+        assert_eq!(buffer.next_timeout(), None);
+    }
+
+    #[test]
+    fn over_a_very_long_way_a_key_frame_is_asked_for_instead() {
+        let now = Instant::now();
+        let mut buffer = buffer();
+        let mut packets = pictures(3, &[0, 2]);
+        packets.remove(4);
+        let key = packets.split_off(5);
+        for packet in packets {
+            buffer.insert(now, packet);
+        }
+        buffer.set_round_trip(ms(500));
+        buffer.handle_timeout(now + ms(5));
+        assert!(buffer.key_frame_request(now + ms(5)));
+        for packet in key {
+            buffer.insert(now + ms(520), packet);
+        }
+        assert_eq!(shown(&mut buffer), [0, 2]);
+    }
+
+    #[test]
     fn a_key_frame_is_asked_for_when_the_first_one_was_missed() {
         let now = Instant::now();
         let mut buffer = buffer();
         for packet in pictures(2, &[0]).into_iter().skip(1) {
             buffer.insert(now, packet);
         }
-        assert!(
-            !buffer.key_frame_request(now, ms(20)),
-            "the start may only be late"
-        );
-        assert!(buffer.key_frame_request(now + ms(5), ms(20)));
+        assert!(!buffer.key_frame_request(now), "the start may only be late");
+        assert!(buffer.key_frame_request(now + ms(5)));
         assert_eq!(shown(&mut buffer), []);
-        assert!(buffer.key_frame_request(now + ms(255), ms(20)), "and again");
+        assert!(buffer.key_frame_request(now + ms(255)), "and again");
     }
 
     #[test]
@@ -501,7 +565,7 @@ mod tests {
         for packet in jumped.split_off(3) {
             buffer.insert(now, packet);
         }
-        assert_eq!(buffer.resend_requests(now + ms(5), ms(20)), Vec::<u16>::new());
+        assert_eq!(buffer.resend_requests(now + ms(5)), Vec::<u16>::new());
         assert_eq!(
             shown(&mut buffer),
             [1],
@@ -580,8 +644,8 @@ mod tests {
                 now += ms(wait);
                 buffer.handle_timeout(now);
                 buffer.insert(now, VideoPacket { sequence, timestamp, marker, payload: payload.into() });
-                buffer.resend_requests(now, ms(10));
-                buffer.key_frame_request(now, ms(10));
+                buffer.resend_requests(now);
+                buffer.key_frame_request(now);
                 prop_assert!(buffer.packets.len() <= 50 && buffer.bytes <= 300);
                 prop_assert_eq!(buffer.bytes, buffer.packets.values().map(|p| p.payload.len()).sum::<usize>());
             }

@@ -13,6 +13,12 @@ pub struct RetryPolicy {
     pub min_interval: Duration,
     /// After this the packet is given up, and its picture with it.
     pub give_up: Duration,
+    /// A packet is asked for so many times; 0 where the peer does not answer.
+    pub tries: u32,
+    /// A request names at most so many packets; with more missing than fit two requests a key frame is cheaper.
+    pub max_requested: usize,
+    /// Over a longer round trip nothing is asked for again: it would come too late.
+    pub max_round_trip: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -21,12 +27,12 @@ impl Default for RetryPolicy {
             reorder_wait: Duration::from_millis(5),
             min_interval: Duration::from_millis(15),
             give_up: Duration::from_millis(500),
+            tries: 10,
+            max_requested: 250,
+            max_round_trip: Duration::from_millis(400),
         }
     }
 }
-
-/// Requests name at most so many packets: 17 fit one NACK item, and 20 items are still a small packet.
-const MAX_REQUESTED: usize = 340;
 
 /// The packets that are missing, by unrolled sequence number.
 #[derive(Clone, Debug)]
@@ -83,6 +89,11 @@ impl Missing {
         }
     }
 
+    /// The first one missing.
+    pub fn first(&self) -> Option<u64> {
+        self.gaps.first_key_value().map(|(sequence, _)| *sequence)
+    }
+
     /// How many are missing.
     pub fn len(&self) -> usize {
         self.gaps.len()
@@ -99,17 +110,31 @@ impl Missing {
         if self.next_request.is_none_or(|at| at > now) {
             return due;
         }
+        let policy = self.policy;
         for (sequence, gap) in &mut self.gaps {
-            if gap.ask_at <= now && due.len() < MAX_REQUESTED {
+            if gap.ask_at <= now && gap.asked < policy.tries && due.len() < policy.max_requested {
                 due.push(*sequence as u16);
-                let base = round_trip + self.policy.min_interval;
+                let base = round_trip + policy.min_interval;
                 let pause = base.mul_f64(1.5f64.powi(gap.asked.min(8) as i32));
                 gap.asked += 1;
                 gap.ask_at = now + pause;
             }
         }
-        self.next_request = self.gaps.values().map(|gap| gap.ask_at).min();
+        let open = self.gaps.values().filter(|gap| gap.asked < policy.tries);
+        self.next_request = open.map(|gap| gap.ask_at).min();
         due
+    }
+
+    /// The last missing packet, if there is no sense in asking: the answer would be too slow, or answers too many.
+    pub fn beyond_repair(&self, now: Instant, round_trip: Duration) -> Option<u64> {
+        let (_, first) = self.gaps.first_key_value()?;
+        let pointless = round_trip > self.policy.max_round_trip || self.policy.tries == 0;
+        let slow = pointless && first.ask_at <= now;
+        let many = self.gaps.len() > 2 * self.policy.max_requested;
+        self.gaps
+            .last_key_value()
+            .filter(|_| slow || many)
+            .map(|(last, _)| *last)
     }
 
     /// The last of the first missing packets whose time is over.
@@ -169,9 +194,14 @@ mod tests {
     fn a_request_names_a_bounded_number() {
         let now = Instant::now();
         let mut missing = Missing::new(RetryPolicy::default());
-        missing.add(now, 0..1000);
-        assert_eq!(missing.requests(now + ms(5), ms(0)).len(), MAX_REQUESTED);
-        assert_eq!(missing.requests(now + ms(5), ms(0)).len(), MAX_REQUESTED);
-        assert_eq!(missing.requests(now + ms(5), ms(0)).len(), 320);
+        missing.add(now, 0..600);
+        for expected in [250, 250, 100] {
+            assert_eq!(missing.requests(now + ms(5), ms(0)).len(), expected);
+        }
+        assert_eq!(
+            missing.beyond_repair(now, ms(0)),
+            Some(599),
+            "and a key frame is cheaper"
+        );
     }
 }

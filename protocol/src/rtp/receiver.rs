@@ -20,9 +20,6 @@ use crate::rtp::payload::PayloadFormat;
 
 /// The original sequence number before a retransmitted payload (RFC 4588 §4).
 const ORIGINAL_SEQUENCE: usize = 2;
-/// Assumed until it has been measured.
-const FIRST_ROUND_TRIP: Duration = Duration::from_millis(50);
-
 /// What was negotiated for a medium.
 #[derive(Clone, Debug)]
 pub struct ReceiverSettings {
@@ -32,6 +29,8 @@ pub struct ReceiverSettings {
     pub payload_type: u8,
     /// The peer's stream, where signaled; otherwise the first that comes.
     pub ssrc: Option<u32>,
+    /// The round trip assumed until one has been measured.
+    pub round_trip: Duration,
 }
 
 /// What is received.
@@ -126,7 +125,6 @@ pub struct RtpReceiver {
     resume: ReceiverResume,
     /// `None` for sound, which is buffered where it is played.
     video: Option<VideoJitterBuffer>,
-    round_trip: Duration,
     outputs: VecDeque<Output>,
 }
 
@@ -147,18 +145,21 @@ impl RtpReceiver {
             ssrc: settings.ssrc,
             counts: ReceiverCounts::default(),
         });
-        RtpReceiver {
+        let mut receiver = RtpReceiver {
             settings,
             resume,
             video,
-            round_trip: FIRST_ROUND_TRIP,
             outputs: VecDeque::new(),
-        }
+        };
+        receiver.set_round_trip(receiver.settings.round_trip);
+        receiver
     }
 
     /// The round trip as the reports measure it: it sets the pace of requests.
     pub fn set_round_trip(&mut self, round_trip: Duration) {
-        self.round_trip = round_trip;
+        if let Some(video) = &mut self.video {
+            video.set_round_trip(round_trip);
+        }
     }
 
     /// Takes a decrypted datagram that arrived `at`.
@@ -184,11 +185,11 @@ impl RtpReceiver {
         while let Some(picture) = video.poll_picture() {
             self.outputs.push_back(Output::Picture(picture));
         }
-        let lost = video.resend_requests(now, self.round_trip);
+        let lost = video.resend_requests(now);
         if !lost.is_empty() {
             self.outputs.push_back(Output::RequestResend(lost));
         }
-        if video.key_frame_request(now, self.round_trip) {
+        if video.key_frame_request(now) {
             self.outputs.push_back(Output::RequestKeyFrame);
         }
     }
@@ -319,6 +320,7 @@ mod tests {
             medium,
             payload_type: 96,
             ssrc: Some(7),
+            round_trip: Duration::from_millis(50),
         }
     }
 
@@ -395,6 +397,7 @@ mod tests {
             medium: Medium::Audio,
             payload_type: 111,
             ssrc: None,
+            round_trip: Duration::from_millis(50),
         };
         let mut receiver = RtpReceiver::new(settings, None, now);
         for number in [65_535, 0] {

@@ -17,8 +17,6 @@ use super::resend_cache::{ResendCache, ResendLimits};
 use crate::congestion::pacer::{Pacer, Pacing};
 use crate::time::MediaClock;
 
-/// The SRTP tag of AEAD_AES_128_GCM (RFC 7714 §12.1), the longest of those that are negotiated.
-const SRTP_TAG: usize = 16;
 /// The original sequence number before an RTX payload (RFC 4588 §4).
 const RTX_HEADER: usize = 2;
 /// A first sequence number below this keeps a receiver's rollover guess right when the first packets are lost
@@ -38,8 +36,8 @@ pub struct SenderSettings {
     pub ssrc: u32,
     /// The stream of retransmissions, where negotiated; without it a packet is repeated as it was.
     pub rtx: Option<Rtx>,
-    /// Bytes a datagram may have.
-    pub max_datagram: usize,
+    /// Bytes a packet may have before SRTP adds its tag (16, RFC 7714 §12.1).
+    pub max_packet: usize,
     /// What is kept for retransmission.
     pub resend: ResendLimits,
     /// How bursts are spread.
@@ -181,10 +179,7 @@ impl RtpSender {
     /// # Errors
     /// When the frame is empty, or sound does not fit a packet; nothing is sent then.
     pub fn send_frame(&mut self, now: Instant, frame: &Bytes, captured_at: Instant) -> Result<(), Error> {
-        let max = self
-            .settings
-            .max_datagram
-            .saturating_sub(Header::LEN + RTX_HEADER + SRTP_TAG);
+        let max = self.settings.max_packet.saturating_sub(Header::LEN + RTX_HEADER);
         self.fragments.clear();
         self.packetizer.packetize(frame, max, &mut self.fragments)?;
         if let Packetizer::Vp8 { picture_id } = self.packetizer {
@@ -355,7 +350,7 @@ mod tests {
             payload_type: 96,
             ssrc: 7,
             rtx,
-            max_datagram: 1200,
+            max_packet: 1180,
             resend: ResendLimits::default(),
             pacing: Pacing::default(),
         };
@@ -395,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn no_datagram_outgrows_its_limit_even_as_a_retransmission() {
+    fn no_packet_outgrows_its_limit_even_as_a_retransmission() {
         let now = Instant::now();
         let rtx = Rtx {
             payload_type: 97,
@@ -410,7 +405,7 @@ mod tests {
         for (original, again) in packets.iter().zip(drain(&mut sender, now)) {
             let mut bytes = vec![];
             again.write(&mut bytes);
-            assert!(bytes.len() + SRTP_TAG <= 1200);
+            assert!(bytes.len() <= 1180);
             let again = Packet::parse(&bytes.into()).unwrap();
             assert_eq!((again.header.payload_type, again.header.ssrc), (97, 8));
             assert_eq!(again.payload[..2], original.header.sequence_number.to_be_bytes());
