@@ -32,7 +32,7 @@ section! {
         /// Above this loss the video bit rate shrinks by half the loss.
         loss_high_percent: f64 = 10.0, range(0.0..=100.0);
 
-        /// Growth of the video bit rate per report without loss.
+        /// Growth of the video bit rate in a second without loss.
         increase_percent: f64 = 8.0, range(0.0..=100.0);
     }
 }

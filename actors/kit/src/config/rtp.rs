@@ -8,11 +8,14 @@ section! {
         /// Largest RTP packet sent, before encryption. With the SRTP tag (16) it must fit a datagram.
         max_packet_bytes: usize = 1180, range(300..=1450);
 
-        /// Packets go out at most this many times faster than the bit rate, so that a key frame is no burst.
-        pacing_factor: f64 = 8.0, range(1.0..=100.0);
+        /// Packets that may go out back to back; a larger picture is spread.
+        pacing_burst_packets: usize = 16, range(1..=1000);
 
-        /// Time's worth of packets that may go out at once.
-        pacing_burst_ms: u64 = 5, range(1..=100), from_millis(pacing_burst);
+        /// Time between two bursts of a picture that is spread.
+        pacing_interval_ms: u64 = 1, range(1..=20), from_millis(pacing_interval);
+
+        /// Time within which a picture has gone out, however large: the delay that spreading may cost.
+        pacing_spread_ms: u64 = 4, range(0..=200), from_millis(pacing_spread);
 
         /// Sent packets kept to send them again.
         resend_cache_packets: usize = 1024, range(0..=32_768);
