@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -73,6 +73,15 @@ impl Server {
     /// Resident memory of the server, bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
         resident_bytes(self.child.id())
+    }
+
+    /// Ends the server without a goodbye; its folder stays.
+    pub fn kill(&self) -> Result<()> {
+        let killed = Command::new("kill")
+            .args(["-KILL", &self.child.id().to_string()])
+            .status()?;
+        ensure!(killed.success(), "the server had ended already");
+        Ok(())
     }
 
     /// A folder that lives as long as the server.

@@ -1,0 +1,198 @@
+//! Calls between the programs as users start them: a real server, real sockets, real codecs, synthetic media.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use roomrtc_tests::harness::{Headless, Server};
+use serde_json::{Value, json};
+
+const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
+
+/// Of the frames captured in a second on one side, so many must be decoded on the other.
+const FRAMES_THAT_ARRIVE: f64 = 0.95;
+/// The test tone (docs/headless.md).
+const TONE_HZ: f64 = 440.0;
+
+fn pair(server: &Server, caller: &[&str], callee: &[&str]) -> Result<[Headless; 2]> {
+    let mut ben = server.client("ben", &[&MEDIA[..], callee].concat())?;
+    ben.wait_for("online")?;
+    let ana = server.client("ana", &[&MEDIA[..], &["--call", "ben"], caller].concat())?;
+    Ok([ana, ben])
+}
+
+fn write_file(path: &Path, mib: usize) -> Result<blake3::Hash> {
+    let mut bytes = vec![0_u8; mib << 20];
+    blake3::Hasher::new()
+        .update(b"a file of this test")
+        .finalize_xof()
+        .fill(&mut bytes);
+    std::fs::write(path, &bytes)?;
+    Ok(blake3::hash(&bytes))
+}
+
+fn number(line: &Value, path: [&str; 2]) -> f64 {
+    line[path[0]][path[1]].as_f64().unwrap_or_default()
+}
+
+#[test]
+fn a_call_carries_pictures_sound_and_a_file() -> Result<()> {
+    let server = Server::start(&[])?;
+    let file = server.folder().join("holiday.bin");
+    let hash = write_file(&file, 64)?;
+    let received = server.folder().join("received");
+    let [mut ana, mut ben] = pair(
+        &server,
+        &["--duration", "12", "--send", file.to_str().context("path")?],
+        &[
+            "--answer",
+            "any",
+            "--accept-files",
+            received.to_str().context("path")?,
+        ],
+    )?;
+    let connected = ben.wait_for("connected")?;
+    ensure!(
+        connected["setup_ms"]["total"].as_f64().is_some_and(|ms| ms > 0.0),
+        "{connected}"
+    );
+
+    let completed = ben.wait_until("that the file is complete", |line| {
+        line["event"] == "file" && line["state"] == "completed"
+    })?;
+    ensure!(completed["hash"] == hash.to_hex().as_str(), "{completed}");
+    ensure!(
+        blake3::hash(&std::fs::read(received.join("holiday.bin"))?) == hash,
+        "the file differs on disk"
+    );
+
+    ensure!(ana.finish()?.success(), "ana: {:#?}", ana.said);
+    for client in [&mut ana, &mut ben] {
+        let stats: Vec<&Value> = client.events("stats").skip(2).collect();
+        ensure!(stats.len() >= 5, "{} seconds", stats.len());
+        let captured: f64 = stats
+            .iter()
+            .map(|line| number(line, ["video", "fps_captured"]))
+            .sum();
+        let decoded: f64 = stats
+            .iter()
+            .map(|line| number(line, ["video", "fps_decoded"]))
+            .sum();
+        ensure!(
+            decoded >= captured * FRAMES_THAT_ARRIVE,
+            "{decoded} of {captured} frames arrived"
+        );
+        let last = stats.last().context("figures")?;
+        ensure!(
+            number(last, ["video", "width"]) == 1280.0 && number(last, ["video", "height"]) == 720.0,
+            "{last}"
+        );
+        let read = number(last, ["video", "barcodes_read"]);
+        let wrong = number(last, ["video", "barcode_errors"]);
+        ensure!(
+            read > 100.0 && wrong <= read * (1.0 - FRAMES_THAT_ARRIVE),
+            "{wrong} of {read} barcodes wrong"
+        );
+        ensure!(
+            (number(last, ["audio", "tone_hz"]) - TONE_HZ).abs() < 5.0,
+            "tone: {}",
+            last["audio"]
+        );
+        ensure!(
+            last["transport"]["srtp"]
+                .as_str()
+                .is_some_and(|profile| !profile.is_empty()),
+            "{last}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn vp8_is_spoken_too() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &["--codec", "vp8"], &["--answer", "any"])?;
+    ben.wait_for("connected")?;
+    let stats = ben.wait_until("that pictures flow", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0
+    })?;
+    ensure!(stats["video"]["codec"] == "vp8", "{stats}");
+    ana.order(&json!({"do": "hangup"}))?;
+    ben.wait_for("ended")?;
+    Ok(())
+}
+
+#[test]
+fn a_declined_call_ends_for_both_and_leaves_both_available() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &["--answer", "decline"])?;
+    let ended = ana.wait_for("ended")?;
+    ensure!(ended["reason"] == "declined", "{ended}");
+    ben.wait_until("that ana is available again", |line| {
+        line["event"] == "users"
+            && line["users"].as_array().is_some_and(|users| {
+                users
+                    .iter()
+                    .any(|user| user["user"] == "ana" && user["presence"] == "available")
+            })
+    })?;
+    ensure!(
+        !ana.finish()?.success(),
+        "a declined call is not what was asked for"
+    );
+    Ok(())
+}
+
+#[test]
+fn muting_and_switching_the_camera_off_reach_the_other_side() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &["--answer", "any"])?;
+    ben.wait_until("that pictures flow", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0
+    })?;
+    ana.order(&json!({"do": "camera_off"}))?;
+    ana.order(&json!({"do": "mute"}))?;
+    ben.wait_until("that neither picture nor tone arrives", |line| {
+        line["event"] == "stats"
+            && number(line, ["video", "fps_received"]) == 0.0
+            && number(line, ["audio", "level_dbfs"]) < -60.0
+    })?;
+    ana.order(&json!({"do": "camera_on"}))?;
+    ana.order(&json!({"do": "unmute"}))?;
+    ben.wait_until("that both are back", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0 && number(line, ["audio", "level_dbfs"]) > -30.0
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_file_can_be_refused() -> Result<()> {
+    let server = Server::start(&[])?;
+    let file = server.folder().join("unwanted.bin");
+    write_file(&file, 1)?;
+    let [mut ana, _ben] = pair(
+        &server,
+        &["--send", file.to_str().context("path")?],
+        &["--answer", "any", "--reject-files"],
+    )?;
+    let failed = ana.wait_until("that the file was declined", |line| {
+        line["event"] == "file" && line["state"] == "failed"
+    })?;
+    ensure!(failed["reason"] == "declined", "{failed}");
+    Ok(())
+}
+
+#[test]
+fn a_call_goes_on_when_the_server_is_gone() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &["--answer", "any"])?;
+    ana.wait_for("connected")?;
+    ben.wait_for("connected")?;
+    server.kill()?;
+    for _ in 0..8 {
+        let stats = ben.wait_for("stats")?;
+        ensure!(stats["video"]["fps_decoded"].is_number(), "{stats}");
+    }
+    let stats = ben.wait_for("stats")?;
+    ensure!(number(&stats, ["video", "fps_decoded"]) > 20.0, "{stats}");
+    Ok(())
+}
