@@ -11,6 +11,7 @@ pub mod congestion;
 pub mod data_channel;
 pub mod demux;
 pub mod dtls_record;
+pub mod file_transfer;
 pub mod ice;
 pub mod rtcp;
 pub mod rtp;
