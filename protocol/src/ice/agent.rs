@@ -58,6 +58,7 @@ impl IceAgent {
         inner.set_initial_stun_rto(settings.initial_rto);
         inner.set_max_stun_rto(settings.consent_interval);
         inner.set_max_stun_retransmits(MAX_RETRANSMITS);
+        inner.set_max_candidate_pairs(settings.max_pairs);
         // Before its first call the inner agent names no timeout at all.
         inner.handle_timeout(now);
         IceAgent {
@@ -94,6 +95,18 @@ impl IceAgent {
         self.inner.nominated_pair_rtt()
     }
 
+    /// Whether this address of the peer is signaled or has passed a check. What comes from others can be dropped unseen.
+    pub fn knows(&self, remote: SocketAddr) -> bool {
+        self.remotes.contains(&remote)
+    }
+
+    /// Goes on sending over the pair of an agent that was lost, until checks of this one select another.
+    pub fn adopt(&mut self, now: Instant, pair: SelectedPair) {
+        self.remotes.insert(pair.remote);
+        self.selected = Some(pair);
+        self.consent = Some(Consent::new(now));
+    }
+
     /// A socket is bound to this address; the best first.
     pub fn add_host(&mut self, now: Instant, address: SocketAddr) {
         if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
@@ -105,8 +118,7 @@ impl IceAgent {
 
     /// Asks these STUN servers for server-reflexive candidates of all hosts so far; gathering completes with that.
     pub fn gather(&mut self, now: Instant, stun_servers: &[SocketAddr]) {
-        let limit = self.settings.gathering_timeout;
-        self.gathering = Gathering::start(now, &self.bases, stun_servers, self.settings.ta, limit);
+        self.gathering = Gathering::start(now, &self.bases, stun_servers, &self.settings);
         self.gathering_told = false;
         self.run(now);
     }
@@ -152,10 +164,19 @@ impl IceAgent {
         if !self.admit(candidate.addr()) {
             return Err(CandidateError::TooMany);
         }
+        let known = |known: &Candidate| known.addr() == candidate.addr() && known.kind() == candidate.kind();
+        if self
+            .inner
+            .remote_candidates()
+            .chain(self.early.iter().cloned())
+            .any(|other| known(&other))
+        {
+            return Ok(());
+        }
         if self.remote.is_some() {
             self.inner.add_remote_candidate(candidate);
             self.run(now);
-        } else if self.early.len() < self.settings.max_remote_candidates {
+        } else {
             self.early.push(candidate);
         }
         Ok(())

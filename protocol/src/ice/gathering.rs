@@ -8,10 +8,7 @@ use stun_proto::types::message::{
     BINDING, Message, MessageClass, MessageWrite, MessageWriteExt, MessageWriteVec, TransactionId,
 };
 
-use super::interface::Transmit;
-
-/// RFC 8489 §6.2.1: the first retransmission after 500 ms, doubling.
-const INITIAL_RTO: Duration = Duration::from_millis(500);
+use super::interface::{Settings, Transmit};
 
 /// Asks every STUN server from every local address, once, and collects the answers.
 #[derive(Debug, Default)]
@@ -28,7 +25,9 @@ struct Request {
     transaction: TransactionId,
     message: Vec<u8>,
     next: Instant,
+    /// RFC 8489 §6.2.1: doubles with each retransmission.
     rto: Duration,
+    left: u32,
 }
 
 /// A STUN server's answer.
@@ -41,13 +40,12 @@ pub(super) struct Reflexive {
 }
 
 impl Gathering {
-    /// Starts a request from each base to each server of its family; `pace` (Ta) apart, RFC 8445 §14.2.
+    /// Starts a request from each base to each server of its family, Ta apart (RFC 8445 §14.2).
     pub(super) fn start(
         now: Instant,
         bases: &[SocketAddr],
         servers: &[SocketAddr],
-        pace: Duration,
-        limit: Duration,
+        settings: &Settings,
     ) -> Self {
         let all = bases
             .iter()
@@ -60,19 +58,20 @@ impl Gathering {
             let message = Message::builder_request(BINDING, MessageWriteVec::new());
             let transaction = message.transaction_id();
             let start = next;
-            next += pace;
+            next += settings.ta;
             Request {
                 base,
                 server,
                 transaction,
                 message: message.finish(),
                 next: start,
-                rto: INITIAL_RTO,
+                rto: settings.initial_rto,
+                left: settings.stun_requests,
             }
         });
         Gathering {
             requests: requests.collect(),
-            deadline: Some(now + limit),
+            deadline: Some(now + settings.gathering_timeout),
         }
     }
 
@@ -116,10 +115,13 @@ impl Gathering {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             self.requests.clear();
         }
+        self.requests
+            .retain(|request| request.left > 0 || now < request.next);
         let due = self.requests.iter_mut().filter(|request| now >= request.next);
         let transmits = due.map(|request| {
             request.next = now + request.rto;
             request.rto *= 2;
+            request.left -= 1;
             Transmit {
                 local: request.base,
                 remote: request.server,
@@ -142,9 +144,6 @@ mod tests {
 
     use super::*;
 
-    const PACE: Duration = Duration::from_millis(5);
-    const LIMIT: Duration = Duration::from_secs(3);
-
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
@@ -162,10 +161,11 @@ mod tests {
         let start = Instant::now();
         let (base, server) = (address("192.0.2.1:5000"), address("198.51.100.1:3478"));
         let other_family = address("[2001:db8::1]:3478");
-        let mut gathering = Gathering::start(start, &[base], &[server, other_family], PACE, LIMIT);
+        let settings = Settings::default();
+        let mut gathering = Gathering::start(start, &[base], &[server, other_family], &settings);
         let _lost = gathering.handle_timeout(start);
-        assert_eq!(gathering.next_timeout(), Some(start + INITIAL_RTO));
-        let again = gathering.handle_timeout(start + INITIAL_RTO);
+        assert_eq!(gathering.next_timeout(), Some(start + settings.initial_rto));
+        let again = gathering.handle_timeout(start + settings.initial_rto);
         assert_eq!((again.len(), again[0].local, again[0].remote), (1, base, server));
 
         let mapped = address("203.0.113.9:61000");
@@ -184,19 +184,21 @@ mod tests {
 
     #[test]
     fn a_silent_server_is_given_up() {
-        let start = Instant::now();
-        let mut gathering = Gathering::start(
-            start,
-            &[address("192.0.2.1:5000")],
-            &[address("198.51.100.1:3478")],
-            PACE,
-            LIMIT,
-        );
-        let mut sent = 0;
-        while let Some(next) = gathering.next_timeout() {
-            sent += gathering.handle_timeout(next).len();
-        }
-        assert_eq!(sent, 3, "at 0, 0.5 and 1.5 s");
-        assert!(gathering.is_complete());
+        let (base, server) = (address("192.0.2.1:5000"), address("198.51.100.1:3478"));
+        let sent = |settings: Settings| {
+            let mut gathering = Gathering::start(Instant::now(), &[base], &[server], &settings);
+            let mut sent = 0;
+            while let Some(next) = gathering.next_timeout() {
+                sent += gathering.handle_timeout(next).len();
+            }
+            assert!(gathering.is_complete());
+            sent
+        };
+        assert_eq!(sent(Settings::default()), 4, "at 0, 0.25, 0.75 and 1.75 s of 3");
+        let once = Settings {
+            stun_requests: 1,
+            ..Settings::default()
+        };
+        assert_eq!(sent(once), 1);
     }
 }

@@ -14,6 +14,10 @@ const INITIAL_RTO: Duration = Duration::from_millis(250);
 const CHECKING_TIMEOUT: Duration = Duration::from_secs(30);
 /// STUN servers that are silent this long are given up.
 const GATHERING_TIMEOUT: Duration = Duration::from_secs(3);
+/// A STUN server is asked so often (RFC 8489 §6.2.1, Rc).
+const STUN_REQUESTS: u32 = 7;
+/// RFC 8445 §6.1.2.5: "this value MUST be configurable", and 100 is its default.
+const MAX_PAIRS: usize = 100;
 /// Candidates taken from a peer, signaled and peer-reflexive together; with ours they make the pairs.
 const MAX_REMOTE_CANDIDATES: usize = 32;
 
@@ -34,6 +38,10 @@ pub struct Settings {
     pub checking_timeout: Duration,
     /// STUN servers are given up so long after they were asked.
     pub gathering_timeout: Duration,
+    /// A STUN server is asked so often.
+    pub stun_requests: u32,
+    /// Pairs that are checked; those of the least priority are left out.
+    pub max_pairs: usize,
     /// Candidates taken from a peer.
     pub max_remote_candidates: usize,
 }
@@ -48,6 +56,8 @@ impl Default for Settings {
             disconnected_timeout: DISCONNECTED_TIMEOUT,
             checking_timeout: CHECKING_TIMEOUT,
             gathering_timeout: GATHERING_TIMEOUT,
+            stun_requests: STUN_REQUESTS,
+            max_pairs: MAX_PAIRS,
             max_remote_candidates: MAX_REMOTE_CANDIDATES,
         }
     }

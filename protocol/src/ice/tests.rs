@@ -473,6 +473,31 @@ fn a_restart_uses_the_old_pair_until_the_new_one_works() {
 }
 
 #[test]
+fn a_new_agent_takes_over_a_lost_ones_pair_and_the_peer_notices_nothing() {
+    let mut link = Link::new(14).connect();
+    link.run_for(Duration::from_secs(5));
+    let (now, remote) = (link.now, link.peers[1].credentials.clone());
+    let host = link.peers[0].addresses[0];
+    let pair = link.peers[0].agent.selected().unwrap().clone();
+    let mut agent = IceAgent::new(Settings::default(), link.peers[0].credentials.clone(), true, now);
+    agent.adopt(now, pair.clone());
+    agent.add_host(now, host);
+    agent.set_remote_credentials(now, remote).unwrap();
+    let candidate = format!(
+        "candidate:1 1 udp 2113937151 {} {} typ host",
+        pair.remote.ip(),
+        pair.remote.port()
+    );
+    agent.add_remote_candidate(now, &candidate).unwrap();
+    assert!(agent.selected().is_some() && agent.knows(pair.remote));
+    link.peers[0].agent = agent;
+    link.peers[1].heard.clear();
+    link.run_for(Duration::from_secs(120));
+    assert_eq!(link.peers[0].agent.state(), State::Connected);
+    assert!(link.peers[1].heard.is_empty(), "{:?}", link.peers[1].heard);
+}
+
+#[test]
 fn a_peer_cannot_make_us_remember_without_end() {
     let mut link = Link::new(12).connect();
     link.run_for(ms(50));

@@ -19,7 +19,7 @@ section! {
         /// First wait for an answer of a STUN server or a check (RFC 8489 §6.2.1); doubles each time.
         stun_rto_ms: u64 = 250, range(50..=3000), from_millis(stun_rto);
 
-        /// Times a request is sent before it has failed (RFC 8489 §6.2.1, Rc).
+        /// Times a STUN server is asked before it is given up (RFC 8489 §6.2.1, Rc).
         stun_requests: u32 = 7, range(1..=16);
 
         /// Time candidates are gathered at most.
@@ -40,8 +40,9 @@ section! {
         /// Time without consent after which nothing is sent any more (RFC 7675 §5.1: 30000).
         consent_timeout_ms: u64 = 30_000, range(500..=30_000), from_millis(consent_timeout);
 
-        /// Silence after which the call shows that the connection is interrupted.
-        disconnected_timeout_ms: u64 = 5000, range(200..=60_000), from_millis(disconnected_timeout);
+        /// Silence after which the call shows that the connection is interrupted. A path without media is silent for
+        /// up to 1.2 consent intervals.
+        disconnected_timeout_ms: u64 = 7000, range(200..=60_000), from_millis(disconnected_timeout);
 
         /// Time without any working pair after which the call fails.
         failed_timeout_ms: u64 = 30_000, range(500..=300_000), from_millis(failed_timeout);
