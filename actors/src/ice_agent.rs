@@ -1,7 +1,50 @@
 //! Owns the UDP sockets of a call: finds the path between the peers and carries everything over it.
+//!
+//! `call` tells it the peer's credentials and candidates and hears [`IceEvent`]s; `dtls_session`, `rtp_sender` and
+//! `rtcp_reporter` give it datagrams to send; what arrives goes by its first bytes (RFC 7983) to `dtls_session`,
+//! `rtp_receiver` (by payload type) and `rtcp_reporter`, in the batches the kernel delivers.
+//!
+//! Sockets, selected pair and all that was signaled outlive the actor in a [`Keep`]: a new life sends on at once, checks
+//! again with the same credentials, and the peer notices nothing.
+//!
+//! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its batches), this file.
 
+mod interfaces;
+mod socket;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use actix::fut::{ActorFuture, ActorFutureExt, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use bytes::Bytes;
+use roomrtc_kit::config::{Ice, Network};
+use roomrtc_kit::{Exit, Keep, Port};
 use roomrtc_protocol::MediaKind;
+use roomrtc_protocol::demux::{self, Kind};
+use roomrtc_protocol::ice::{self, Event, IceCredentials, Output, SelectedPair, Settings};
+use tracing::{debug, info, trace, warn};
+
+pub use socket::Bound;
+use socket::{Inbox, Outbox, Socket, Train};
+
+use crate::Datagram;
+use crate::call_events::IceEvent;
+use crate::counters::Counters;
+use crate::dtls_session::DtlsDatagrams;
+use crate::rtcp_reporter::RtcpDatagrams;
+use crate::rtp_receiver::RtpDatagrams;
+
+/// Datagrams that wait while a socket has no room; more push out the oldest. About 2.4 MB, as much as a socket holds.
+const MAX_PENDING: usize = 2048;
+/// Times one socket is read before its siblings on the thread get a turn.
+const READS_PER_TURN: usize = 4;
+/// RTP payload types (RFC 3550 §5.1).
+const PAYLOAD_TYPES: usize = 128;
 
 /// From call: the peer's credentials; checks begin. Other ones than before mean that the peer restarts ICE.
 #[derive(Clone, Debug)]
@@ -19,6 +62,11 @@ pub struct AddRemoteCandidate {
     pub candidate: String,
 }
 
+/// From call: start over with these credentials (RFC 8445 §2.4) while the present pair stays in use. Our candidates
+/// are told again.
+#[derive(Clone, Debug)]
+pub struct RestartIce(pub IceCredentials);
+
 /// From call: which payload types are whose.
 #[derive(Clone, Debug)]
 pub struct RoutePayloads(pub Vec<(u8, MediaKind)>);
@@ -27,4 +75,581 @@ pub struct RoutePayloads(pub Vec<(u8, MediaKind)>);
 #[derive(Clone, Debug)]
 pub struct SendDatagrams(pub Vec<Bytes>);
 
-roomrtc_kit::mail! { SetRemoteCredentials; AddRemoteCandidate; RoutePayloads; SendDatagrams: newest(1024); }
+roomrtc_kit::mail! {
+    SetRemoteCredentials;
+    AddRemoteCandidate;
+    RestartIce;
+    RoutePayloads;
+    SendDatagrams: newest(1024);
+}
+
+/// What an agent needs to begin.
+#[derive(Clone)]
+pub struct IceSetup {
+    /// The offerer is controlling (RFC 8445 §6.1.1).
+    pub controlling: bool,
+    /// Ours, as in our description.
+    pub credentials: IceCredentials,
+    /// Sockets.
+    pub network: Network,
+    /// Timing and STUN servers.
+    pub ice: Ice,
+    /// Hears what becomes of the path.
+    pub events: Port<IceEvent>,
+    /// Gets DTLS records.
+    pub dtls: Port<DtlsDatagrams>,
+    /// Gets the RTP packets of sound.
+    pub rtp_audio: Port<RtpDatagrams>,
+    /// Gets the RTP packets of pictures.
+    pub rtp_video: Port<RtpDatagrams>,
+    /// Gets RTCP packets.
+    pub rtcp: Port<RtcpDatagrams>,
+    /// What the next life inherits.
+    pub sockets: Keep<IceResume>,
+    /// Figures.
+    pub counters: Arc<Counters>,
+}
+
+/// What a life of the agent leaves to the next.
+#[derive(Clone)]
+pub struct IceResume {
+    sockets: Vec<Bound>,
+    credentials: IceCredentials,
+    remote: Option<IceCredentials>,
+    candidates: Vec<String>,
+    payloads: Vec<(u8, MediaKind)>,
+    selected: Option<SelectedPair>,
+}
+
+/// See the module.
+pub struct IceAgent {
+    setup: IceSetup,
+    resume: IceResume,
+    agent: ice::IceAgent,
+    sockets: Vec<Socket>,
+    /// Who gets a payload type.
+    routes: [Option<MediaKind>; PAYLOAD_TYPES],
+    /// Socket and peer address of the selected pair.
+    path: Option<(usize, SocketAddr)>,
+    /// What waits for room in the socket.
+    pending: VecDeque<Bytes>,
+    waiting_for_room: bool,
+    /// Only out of its place while a socket is read.
+    inbox: Option<Box<Inbox>>,
+    outbox: Outbox,
+    timer: Option<(Instant, SpawnHandle)>,
+}
+
+impl IceAgent {
+    /// A life of the agent; the first binds the sockets.
+    pub fn new(setup: IceSetup) -> Self {
+        let now = Instant::now();
+        let resume = setup.sockets.get().unwrap_or_else(|| IceResume {
+            sockets: bind_sockets(&setup.network, setup.ice.max_local_candidates),
+            credentials: setup.credentials.clone(),
+            remote: None,
+            candidates: Vec::new(),
+            payloads: Vec::new(),
+            selected: None,
+        });
+        let credentials = resume.credentials.clone();
+        IceAgent {
+            agent: ice::IceAgent::new(settings(&setup.ice), credentials, setup.controlling, now),
+            resume,
+            setup,
+            sockets: Vec::new(),
+            routes: [None; PAYLOAD_TYPES],
+            path: None,
+            pending: VecDeque::new(),
+            waiting_for_room: false,
+            inbox: Some(Box::default()),
+            outbox: Outbox::default(),
+            timer: None,
+        }
+    }
+
+    /// Continues where an earlier life ended.
+    fn take_over(&mut self, now: Instant) {
+        if let Some(pair) = self.resume.selected.clone() {
+            self.set_path(&pair);
+            self.agent.adopt(now, pair);
+        }
+        if let Some(remote) = self.resume.remote.clone() {
+            self.meet(now, remote);
+        }
+        for candidate in self.resume.candidates.clone() {
+            let _ = self.agent.add_remote_candidate(now, &candidate);
+        }
+        self.route(&self.resume.payloads.clone());
+    }
+
+    fn meet(&mut self, now: Instant, remote: IceCredentials) {
+        if let Err(error) = self.agent.set_remote_credentials(now, remote) {
+            warn!(%error, "the peer's ICE credentials are refused");
+        }
+    }
+
+    fn route(&mut self, payloads: &[(u8, MediaKind)]) {
+        self.routes = [None; PAYLOAD_TYPES];
+        for &(payload_type, kind) in payloads {
+            if let Some(route) = self.routes.get_mut(usize::from(payload_type)) {
+                *route = Some(kind);
+            }
+        }
+    }
+
+    /// Leaves a consistent whole to the next life.
+    fn keep(&self) {
+        self.setup.sockets.put(self.resume.clone());
+    }
+
+    /// Carries out what the agent wants, then sets the one timer.
+    fn drive(&mut self, ctx: &mut Context<Self>) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Transmit(transmit) => {
+                    let socket = self
+                        .sockets
+                        .iter()
+                        .find(|socket| socket.address() == transmit.local);
+                    let sent = socket.is_some_and(|socket| socket.send_one(transmit.remote, &transmit.data));
+                    trace!(sent, remote = %transmit.remote, "check");
+                }
+                Output::Event(event) => self.tell(event),
+            }
+        }
+        self.arm(ctx);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let told = match event {
+            Event::LocalCandidate(candidate) => IceEvent::LocalCandidate(candidate),
+            Event::GatheringComplete => IceEvent::GatheringComplete,
+            Event::Checking => IceEvent::Checking,
+            Event::Selected(pair) => {
+                self.set_path(&pair);
+                self.publish(&pair);
+                self.resume.selected = Some(pair.clone());
+                self.keep();
+                info!(pair = pair.kinds, "a path to the peer is selected");
+                IceEvent::Selected {
+                    local: pair.local.to_string(),
+                    remote: pair.remote.to_string(),
+                    pair: pair.kinds,
+                    rtt: pair.rtt,
+                }
+            }
+            Event::Disconnected => {
+                info!("the peer is silent");
+                IceEvent::Disconnected
+            }
+            Event::Failed => {
+                warn!("there is no path to the peer");
+                self.path = None;
+                self.resume.selected = None;
+                self.keep();
+                IceEvent::Failed
+            }
+        };
+        self.setup.events.tell(told);
+    }
+
+    fn set_path(&mut self, pair: &SelectedPair) {
+        let index = self
+            .sockets
+            .iter()
+            .position(|socket| socket.address() == pair.local);
+        self.path = index.map(|index| (index, pair.remote));
+    }
+
+    fn publish(&self, pair: &SelectedPair) {
+        let transport = &self.setup.counters.transport;
+        transport.local.set(pair.local.to_string());
+        transport.remote.set(pair.remote.to_string());
+        transport.pair.set(pair.kinds.as_str());
+    }
+
+    /// A timer that fires early does no harm, so a later deadline leaves it alone: media moves no timers.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let Some(next) = self.agent.next_timeout() else {
+            return;
+        };
+        if let Some((armed, handle)) = self.timer {
+            if armed <= next {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let wait = next.saturating_duration_since(Instant::now());
+        let handle = ctx.run_later(wait, |this, ctx| {
+            this.timer = None;
+            this.agent.handle_timeout(Instant::now());
+            this.drive(ctx);
+        });
+        self.timer = Some((next, handle));
+    }
+
+    /// Takes what a socket has.
+    fn read(&mut self, index: usize, ctx: &mut Context<Self>) {
+        let mut inbox = self.inbox.take().unwrap_or_default();
+        // Nothing there after all is no error; one of the socket itself (nobody listens there) is the checks' business.
+        if self.sockets[index].receive(&mut inbox).is_ok() {
+            self.sort(index, &inbox, ctx);
+        }
+        self.inbox = Some(inbox);
+    }
+
+    /// Gives each datagram to its owner.
+    fn sort(&mut self, index: usize, inbox: &Inbox, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let mut batch = Batch::new(now);
+        let mut checked = false;
+        for train in inbox.trains() {
+            self.setup
+                .counters
+                .transport
+                .datagrams_received
+                .add(train.datagrams().len() as u64);
+            checked |= self.sort_train(index, &train, &mut batch);
+        }
+        batch.deliver(&self.setup);
+        if checked {
+            if let Some(rtt) = self.agent.rtt() {
+                self.setup.counters.transport.rtt_ms.set(rtt.as_secs_f64() * 1e3);
+            }
+            self.drive(ctx);
+        }
+    }
+
+    /// Returns whether the agent was fed.
+    fn sort_train(&mut self, index: usize, train: &Train<'_>, batch: &mut Batch) -> bool {
+        let is_stun = |datagram: &[u8]| demux::classify(datagram) == Kind::Stun;
+        let checks = train.datagrams().filter(|datagram| is_stun(datagram)).count();
+        if checks > 0 {
+            let local = self.sockets[index].address();
+            for datagram in train.datagrams().filter(|datagram| is_stun(datagram)) {
+                if !self
+                    .agent
+                    .handle_input(batch.received_at, local, train.remote, datagram)
+                {
+                    batch.dropped += 1;
+                }
+            }
+        }
+        if checks < train.datagrams().len() {
+            self.sort_payload(train, batch);
+        }
+        checks > 0
+    }
+
+    fn sort_payload(&mut self, train: &Train<'_>, batch: &mut Batch) {
+        if !self.agent.knows(train.remote) {
+            batch.dropped += train.datagrams().len() as u64;
+            return;
+        }
+        if self.path.is_some_and(|(_, remote)| remote == train.remote) {
+            self.agent.heard(batch.received_at);
+        }
+        for datagram in train.to_owned() {
+            match demux::classify(&datagram) {
+                Kind::Stun => {}
+                Kind::Dtls => batch.dtls.push(datagram),
+                Kind::Rtcp => batch.rtcp.push(batch.received(datagram)),
+                Kind::Rtp => {
+                    let payload_type = demux::payload_type(&datagram).map_or(0, usize::from);
+                    match self.routes.get(payload_type).copied().flatten() {
+                        Some(MediaKind::Audio) => batch.audio.push(batch.received(datagram)),
+                        Some(MediaKind::Video) => batch.video.push(batch.received(datagram)),
+                        None => batch.dropped += 1,
+                    }
+                }
+                Kind::Unknown => batch.dropped += 1,
+            }
+        }
+    }
+
+    fn send(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
+        let transport = &self.setup.counters.transport;
+        let Some((index, remote)) = self.path else {
+            transport.datagrams_dropped.add(datagrams.len() as u64);
+            return;
+        };
+        let mut rest = 0;
+        if self.pending.is_empty() {
+            let sent = self.sockets[index].send(remote, &datagrams, &mut self.outbox);
+            transport.datagrams_sent.add(sent.out as u64);
+            transport.datagrams_dropped.add(sent.refused as u64);
+            rest = sent.taken();
+        }
+        if rest < datagrams.len() {
+            self.pending.extend(datagrams.into_iter().skip(rest));
+            let excess = self.pending.len().saturating_sub(MAX_PENDING);
+            self.pending.drain(..excess);
+            transport.datagrams_dropped.add(excess as u64);
+            self.wait_for_room(index, ctx);
+        }
+    }
+
+    fn wait_for_room(&mut self, index: usize, ctx: &mut Context<Self>) {
+        if !self.waiting_for_room {
+            self.waiting_for_room = true;
+            ctx.spawn(Writing { index });
+        }
+    }
+
+    /// The socket has room again.
+    fn send_pending(&mut self, ctx: &mut Context<Self>) {
+        self.waiting_for_room = false;
+        let pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() {
+            self.send(pending.into(), ctx);
+        }
+    }
+}
+
+/// What one read of a socket has for the others.
+struct Batch {
+    received_at: Instant,
+    dtls: Vec<Bytes>,
+    audio: Vec<Datagram>,
+    video: Vec<Datagram>,
+    rtcp: Vec<Datagram>,
+    dropped: u64,
+}
+
+impl Batch {
+    fn new(received_at: Instant) -> Self {
+        let (dtls, audio, video, rtcp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Batch {
+            received_at,
+            dtls,
+            audio,
+            video,
+            rtcp,
+            dropped: 0,
+        }
+    }
+
+    fn received(&self, data: Bytes) -> Datagram {
+        Datagram {
+            data,
+            received_at: self.received_at,
+        }
+    }
+
+    fn deliver(self, setup: &IceSetup) {
+        setup.counters.transport.datagrams_dropped.add(self.dropped);
+        if !self.dtls.is_empty() {
+            setup.dtls.tell(DtlsDatagrams(self.dtls));
+        }
+        if !self.audio.is_empty() {
+            setup.rtp_audio.tell(RtpDatagrams(self.audio));
+        }
+        if !self.video.is_empty() {
+            setup.rtp_video.tell(RtpDatagrams(self.video));
+        }
+        if !self.rtcp.is_empty() {
+            setup.rtcp.tell(RtcpDatagrams(self.rtcp));
+        }
+    }
+}
+
+impl Actor for IceAgent {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let now = Instant::now();
+        self.sockets = self
+            .resume
+            .sockets
+            .iter()
+            .filter_map(|bound| Socket::open(bound.clone()).ok())
+            .collect();
+        if self.sockets.is_empty() {
+            return ctx.fail("no UDP socket could be bound");
+        }
+        self.keep();
+        self.take_over(now);
+        for index in 0..self.sockets.len() {
+            self.agent.add_host(now, self.sockets[index].address());
+            ctx.spawn(Reading { index });
+        }
+        let servers = self.setup.ice.stun_servers.clone();
+        if servers.is_empty() {
+            self.agent.gather(now, &[]);
+        } else {
+            ctx.spawn(resolve(servers).into_actor(self).map(|servers, this, ctx| {
+                this.agent.gather(Instant::now(), &servers);
+                this.drive(ctx);
+            }));
+        }
+        self.drive(ctx);
+    }
+}
+
+/// Reads one socket for the rest of the actor's life.
+struct Reading {
+    index: usize,
+}
+
+impl ActorFuture<IceAgent> for Reading {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        this: &mut IceAgent,
+        ctx: &mut Context<IceAgent>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        for _ in 0..READS_PER_TURN {
+            match this.sockets[self.index].poll_readable(task) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => this.read(self.index, ctx),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Waits for room in one socket, once.
+struct Writing {
+    index: usize,
+}
+
+impl ActorFuture<IceAgent> for Writing {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        this: &mut IceAgent,
+        ctx: &mut Context<IceAgent>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        match this.sockets[self.index].poll_writable(task) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(_) => {
+                this.send_pending(ctx);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Handler<SetRemoteCredentials> for IceAgent {
+    type Result = ();
+
+    fn handle(&mut self, SetRemoteCredentials { ufrag, pwd }: SetRemoteCredentials, ctx: &mut Self::Context) {
+        let remote = IceCredentials { ufrag, pwd };
+        if self.resume.remote.as_ref().is_some_and(|known| *known != remote) {
+            self.resume.candidates.clear();
+        }
+        self.resume.remote = Some(remote.clone());
+        self.keep();
+        self.meet(Instant::now(), remote);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<AddRemoteCandidate> for IceAgent {
+    type Result = ();
+
+    fn handle(&mut self, AddRemoteCandidate { candidate }: AddRemoteCandidate, ctx: &mut Self::Context) {
+        match self.agent.add_remote_candidate(Instant::now(), &candidate) {
+            Ok(()) if candidate.is_empty() || self.resume.candidates.contains(&candidate) => {}
+            Ok(()) => {
+                self.resume.candidates.push(candidate);
+                let excess = self
+                    .resume
+                    .candidates
+                    .len()
+                    .saturating_sub(self.setup.ice.max_remote_candidates);
+                self.resume.candidates.drain(..excess);
+                self.keep();
+            }
+            Err(error) => debug!(%error, "a candidate of the peer is not used"),
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<RestartIce> for IceAgent {
+    type Result = ();
+
+    fn handle(&mut self, RestartIce(credentials): RestartIce, ctx: &mut Self::Context) {
+        self.resume.credentials = credentials.clone();
+        self.resume.remote = None;
+        self.resume.candidates.clear();
+        self.keep();
+        self.agent.restart(Instant::now(), credentials);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<RoutePayloads> for IceAgent {
+    type Result = ();
+
+    fn handle(&mut self, RoutePayloads(payloads): RoutePayloads, _: &mut Self::Context) {
+        self.route(&payloads);
+        self.resume.payloads = payloads;
+        self.keep();
+    }
+}
+
+impl Handler<SendDatagrams> for IceAgent {
+    type Result = ();
+
+    fn handle(&mut self, SendDatagrams(datagrams): SendDatagrams, ctx: &mut Self::Context) {
+        self.send(datagrams, ctx);
+    }
+}
+
+fn bind_sockets(network: &Network, limit: usize) -> Vec<Bound> {
+    let mut random = [0; 2];
+    // Any start will do where there is no randomness; the next free port is taken.
+    let _ = getrandom::fill(&mut random);
+    let start = u16::from_be_bytes(random);
+    let bind = |ip| match Bound::new(ip, network, start) {
+        Ok(bound) => Some(bound),
+        Err(error) => {
+            debug!(%error, "an address is not used");
+            None
+        }
+    };
+    interfaces::addresses(network, limit)
+        .into_iter()
+        .filter_map(bind)
+        .collect()
+}
+
+fn settings(ice: &Ice) -> Settings {
+    Settings {
+        ta: ice.ta(),
+        initial_rto: ice.stun_rto(),
+        consent_interval: ice.consent_interval(),
+        consent_timeout: ice.consent_timeout(),
+        disconnected_timeout: ice.disconnected_timeout(),
+        checking_timeout: ice.failed_timeout(),
+        gathering_timeout: ice.gather_timeout(),
+        stun_requests: ice.stun_requests,
+        max_pairs: ice.max_pairs,
+        max_remote_candidates: ice.max_remote_candidates,
+    }
+}
+
+/// Addresses of `HOST:PORT` or `stun:HOST:PORT` (RFC 7064), as far as they have any.
+async fn resolve(servers: Vec<String>) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for server in servers {
+        let host_and_port = server.strip_prefix("stun:").unwrap_or(&server).to_owned();
+        match tokio::net::lookup_host(host_and_port).await {
+            Ok(found) => addresses.extend(found),
+            Err(error) => debug!(%error, "a STUN server has no address"),
+        }
+    }
+    addresses
+}
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ pub mod encoder;
 pub mod ice_agent;
 pub mod playout;
 pub mod rtcp_reporter;
+pub mod rtp_receiver;
 pub mod rtp_sender;
 pub mod sctp_association;
 pub mod server_trust;
