@@ -239,10 +239,13 @@ impl Supervisor {
     /// Restarts one child and nobody else.
     fn restart_one(&mut self, index: usize, ctx: &mut Context<Self>) {
         let restart = move |this: &mut Self, ctx: &mut Context<Self>| match this.phase {
-            Phase::Closing { .. } => {}
             Phase::Raising { next } if next == index => this.proceed(ctx),
-            _ if this.slots[index].alive => {}
-            _ => this.start(index),
+            Phase::Steady | Phase::Clearing { .. } | Phase::Pausing { .. } | Phase::Raising { .. } => {
+                if !this.slots[index].alive {
+                    this.start(index);
+                }
+            }
+            Phase::Closing { .. } => {}
         };
         let pause = self.backoff.pause(self.deaths.count());
         if pause.is_zero() {
@@ -338,11 +341,12 @@ impl Handler<Down> for Supervisor {
             slot.done = true;
             slot.child.close();
         }
-        match self.phase {
-            Phase::Closing { .. } => self.proceed(ctx),
-            Phase::Clearing { .. } if asked => self.proceed(ctx),
-            _ if !again => self.proceed(ctx),
-            _ => self.restart(down, ctx),
+        let closing = matches!(self.phase, Phase::Closing { .. });
+        let cleared = asked && matches!(self.phase, Phase::Clearing { .. });
+        if closing || cleared || !again {
+            self.proceed(ctx);
+        } else {
+            self.restart(down, ctx);
         }
     }
 }
