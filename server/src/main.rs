@@ -1,1 +1,94 @@
-fn main() {}
+//! `roomrtc-server`: the signaling server as a program.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use roomrtc_kit::config::Config;
+use roomrtc_kit::telemetry;
+use roomrtc_server::{RunningServer, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::interval;
+
+/// The signaling server of RoomRTC: accounts, presence and calls, over one port.
+///
+/// It needs no configuration: without one it listens on port 8443, keeps its accounts in the user's data folder and
+/// makes itself a certificate. Clients pin the fingerprint that it prints.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  roomrtc-server
+  roomrtc-server /etc/roomrtc/config.ron
+  roomrtc-server --set server.listen=127.0.0.1:0 --set server.data_dir=/tmp/roomrtc
+
+Signals: SIGTERM and Ctrl-C say goodbye to all clients and end the server; SIGHUP loads the certificate anew."
+)]
+struct Arguments {
+    /// The configuration file [default: ./config.ron, then roomrtc/config.ron in the configuration folder]
+    #[arg(value_name = "CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Override one key of the configuration; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+/// How often the program looks whether the server has ended by itself.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("roomrtc-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?.config;
+    // The log lies among the server's secrets, so the folder is made first, for its owner alone.
+    let folder = roomrtc_server::data_folder(&config)?;
+    let _telemetry = telemetry::start(&config.logging, &folder)?;
+    let server = Server::start(&config)?;
+    let mut stdout = std::io::stdout();
+    writeln!(
+        stdout,
+        "listening on wss://{} fingerprint {}",
+        server.address(),
+        server.fingerprint()
+    )?;
+    stdout.flush()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(watch(&server));
+    server.stop();
+    outcome
+}
+
+/// Returns when the server shall end, or has ended by itself.
+async fn watch(server: &RunningServer) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut look = interval(WATCH_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => match server.reload_certificate() {
+                Ok(()) => tracing::info!(fingerprint = %server.fingerprint(), "the certificate was loaded anew"),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the old certificate stays"),
+            },
+            _ = look.tick() => anyhow::ensure!(server.is_running(), "the server ended by itself; see its log"),
+        }
+    }
+}
