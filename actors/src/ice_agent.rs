@@ -7,32 +7,34 @@
 //! Sockets, selected pair and all that was signaled outlive the actor in a [`Keep`]: a new life sends on at once, checks
 //! again with the same credentials, and the peer notices nothing.
 //!
-//! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its batches), this file.
+//! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its trains), [`batch`] (what one read
+//! has for the others), [`waiting`] (for something to read, for room to write), this file.
 
+mod batch;
 mod interfaces;
 mod socket;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
 use std::time::Instant;
 
-use actix::fut::{ActorFuture, ActorFutureExt, WrapFuture};
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use actix::fut::{ActorFutureExt, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::config::{Ice, Network};
-use roomrtc_kit::{Exit, Keep, Port};
+use roomrtc_kit::{Deadline, Exit, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::ice::{self, Event, IceCredentials, Output, SelectedPair, Settings};
 use tracing::{debug, info, trace, warn};
 
+use batch::Batch;
 pub use socket::Bound;
 use socket::{Inbox, Outbox, Socket, Train};
+use waiting::{Reading, Writing};
 
-use crate::Datagram;
 use crate::call_events::IceEvent;
 use crate::counters::Counters;
 use crate::dtls_session::DtlsDatagrams;
@@ -41,8 +43,6 @@ use crate::rtp_receiver::RtpDatagrams;
 
 /// Datagrams that wait while a socket has no room; more push out the oldest. About 2.4 MB, as much as a socket holds.
 const MAX_PENDING: usize = 2048;
-/// Times one socket is read before its siblings on the thread get a turn.
-const READS_PER_TURN: usize = 4;
 /// RTP payload types (RFC 3550 §5.1).
 const PAYLOAD_TYPES: usize = 128;
 
@@ -137,13 +137,12 @@ pub struct IceAgent {
     /// Only out of its place while a socket is read.
     inbox: Option<Box<Inbox>>,
     outbox: Outbox,
-    timer: Option<(Instant, SpawnHandle)>,
+    deadline: Deadline,
 }
 
 impl IceAgent {
     /// A life of the agent; the first binds the sockets.
     pub fn new(setup: IceSetup) -> Self {
-        let now = Instant::now();
         let resume = setup.sockets.get().unwrap_or_else(|| IceResume {
             sockets: bind_sockets(&setup.network, setup.ice.max_local_candidates),
             credentials: setup.credentials.clone(),
@@ -154,7 +153,12 @@ impl IceAgent {
         });
         let credentials = resume.credentials.clone();
         IceAgent {
-            agent: ice::IceAgent::new(settings(&setup.ice), credentials, setup.controlling, now),
+            agent: ice::IceAgent::new(
+                settings(&setup.ice),
+                credentials,
+                setup.controlling,
+                Instant::now(),
+            ),
             resume,
             setup,
             sockets: Vec::new(),
@@ -164,7 +168,7 @@ impl IceAgent {
             waiting_for_room: false,
             inbox: Some(Box::default()),
             outbox: Outbox::default(),
-            timer: None,
+            deadline: Deadline::default(),
         }
     }
 
@@ -218,7 +222,8 @@ impl IceAgent {
                 Output::Event(event) => self.tell(event),
             }
         }
-        self.arm(ctx);
+        let next = self.agent.next_timeout();
+        self.deadline.arm(next, ctx);
     }
 
     fn tell(&mut self, event: Event) {
@@ -267,26 +272,6 @@ impl IceAgent {
         transport.local.set(pair.local.to_string());
         transport.remote.set(pair.remote.to_string());
         transport.pair.set(pair.kinds.as_str());
-    }
-
-    /// A timer that fires early does no harm, so a later deadline leaves it alone: media moves no timers.
-    fn arm(&mut self, ctx: &mut Context<Self>) {
-        let Some(next) = self.agent.next_timeout() else {
-            return;
-        };
-        if let Some((armed, handle)) = self.timer {
-            if armed <= next {
-                return;
-            }
-            ctx.cancel_future(handle);
-        }
-        let wait = next.saturating_duration_since(Instant::now());
-        let handle = ctx.run_later(wait, |this, ctx| {
-            this.timer = None;
-            this.agent.handle_timeout(Instant::now());
-            this.drive(ctx);
-        });
-        self.timer = Some((next, handle));
     }
 
     /// Takes what a socket has.
@@ -407,53 +392,6 @@ impl IceAgent {
     }
 }
 
-/// What one read of a socket has for the others.
-struct Batch {
-    received_at: Instant,
-    dtls: Vec<Bytes>,
-    audio: Vec<Datagram>,
-    video: Vec<Datagram>,
-    rtcp: Vec<Datagram>,
-    dropped: u64,
-}
-
-impl Batch {
-    fn new(received_at: Instant) -> Self {
-        let (dtls, audio, video, rtcp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Batch {
-            received_at,
-            dtls,
-            audio,
-            video,
-            rtcp,
-            dropped: 0,
-        }
-    }
-
-    fn received(&self, data: Bytes) -> Datagram {
-        Datagram {
-            data,
-            received_at: self.received_at,
-        }
-    }
-
-    fn deliver(self, setup: &IceSetup) {
-        setup.counters.transport.datagrams_dropped.add(self.dropped);
-        if !self.dtls.is_empty() {
-            setup.dtls.tell(DtlsDatagrams(self.dtls));
-        }
-        if !self.audio.is_empty() {
-            setup.rtp_audio.tell(RtpDatagrams(self.audio));
-        }
-        if !self.video.is_empty() {
-            setup.rtp_video.tell(RtpDatagrams(self.video));
-        }
-        if !self.rtcp.is_empty() {
-            setup.rtcp.tell(RtcpDatagrams(self.rtcp));
-        }
-    }
-}
-
 impl Actor for IceAgent {
     type Context = Context<Self>;
 
@@ -487,53 +425,14 @@ impl Actor for IceAgent {
     }
 }
 
-/// Reads one socket for the rest of the actor's life.
-struct Reading {
-    index: usize,
-}
-
-impl ActorFuture<IceAgent> for Reading {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        this: &mut IceAgent,
-        ctx: &mut Context<IceAgent>,
-        task: &mut task::Context<'_>,
-    ) -> Poll<()> {
-        for _ in 0..READS_PER_TURN {
-            match this.sockets[self.index].poll_readable(task) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) => this.read(self.index, ctx),
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-            }
-        }
-        task.waker().wake_by_ref();
-        Poll::Pending
+impl Timed for IceAgent {
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
     }
-}
 
-/// Waits for room in one socket, once.
-struct Writing {
-    index: usize,
-}
-
-impl ActorFuture<IceAgent> for Writing {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        this: &mut IceAgent,
-        ctx: &mut Context<IceAgent>,
-        task: &mut task::Context<'_>,
-    ) -> Poll<()> {
-        match this.sockets[self.index].poll_writable(task) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(_) => {
-                this.send_pending(ctx);
-                Poll::Ready(())
-            }
-        }
+    fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
+        self.agent.handle_timeout(now);
+        self.drive(ctx);
     }
 }
 

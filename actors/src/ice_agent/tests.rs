@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use actix_rt::Arbiter;
-use roomrtc_kit::{Addr, Backoff, Down, Intensity, Shutdown, Spec, Strategy, Supervisor};
+use roomrtc_kit::{Addr, Backoff, Directory, Down, Intensity, Order, Spec, Strategy, Supervisor};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
+use crate::Datagram;
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,47 +82,40 @@ impl Handler<Down> for Listener {
     fn handle(&mut self, _: Down, _: &mut Self::Context) {}
 }
 
-/// Starts actors under a supervisor of their own.
-struct Tree(Addr<Supervisor>);
-
-impl Tree {
-    fn grow<A: Actor<Context = Context<A>>>(
-        name: &str,
-        addr: &Addr<A>,
-        make: impl Fn() -> A + Send + Sync + 'static,
-    ) -> Self {
-        let me = Addr::new(format!("{name}/supervisor"));
-        let intensity = Intensity {
-            restarts: 1,
-            period: PATIENCE,
-        };
-        let backoff = Backoff {
-            first: Duration::ZERO,
-            max: Duration::ZERO,
-        };
-        let end: Addr<Listener> = Addr::new(format!("{name}/end"));
-        Supervisor::new(&me, Strategy::OneForOne, intensity, backoff)
-            .child(Spec::new(addr, &Arbiter::current(), make))
-            .launch(&Arbiter::current(), end.port());
-        Tree(me)
-    }
+/// Starts an actor under a supervisor of its own, which restarts it once.
+fn grow<A: Actor<Context = Context<A>>>(
+    name: &str,
+    addr: &Addr<A>,
+    make: impl Fn() -> A + Send + Sync + 'static,
+) {
+    let me = Addr::new(format!("{name}/supervisor"));
+    let intensity = Intensity {
+        restarts: 1,
+        period: PATIENCE,
+    };
+    let backoff = Backoff {
+        first: Duration::ZERO,
+        max: Duration::ZERO,
+    };
+    let end: Addr<Listener> = Addr::new(format!("{name}/end"));
+    Supervisor::new(&me, Strategy::OneForOne, intensity, backoff)
+        .child(Spec::new(addr, &Arbiter::current(), make))
+        .launch(&Arbiter::current(), end.port());
 }
 
 struct Peer {
-    name: &'static str,
     setup: IceSetup,
     agent: Addr<IceAgent>,
-    tree: Tree,
     news: mpsc::UnboundedReceiver<News>,
 }
 
 impl Peer {
-    fn new(name: &'static str, controlling: bool) -> Self {
+    fn new(name: &str, controlling: bool) -> Self {
         let (sender, news) = mpsc::unbounded_channel();
         let listener = |medium: MediaKind| {
             let addr = Addr::<Listener>::new(format!("{name}/{medium:?}"));
             let news = sender.clone();
-            Tree::grow(&format!("{name}/{medium:?}"), &addr, move || Listener {
+            grow(&format!("{name}/{medium:?}"), &addr, move || Listener {
                 medium,
                 news: news.clone(),
             });
@@ -144,31 +138,14 @@ impl Peer {
             sockets: Keep::default(),
             counters: Arc::default(),
         };
-        let (agent, tree) = Self::launch(name, &setup);
+        let agent = Addr::new(format!("{name}/ice_agent"));
+        let recipe = setup.clone();
+        grow(name, &agent, move || IceAgent::new(recipe.clone()));
         agent.tell(RoutePayloads(vec![
             (OPUS, MediaKind::Audio),
             (VP8, MediaKind::Video),
         ]));
-        Peer {
-            name,
-            setup,
-            agent,
-            tree,
-            news,
-        }
-    }
-
-    fn launch(name: &str, setup: &IceSetup) -> (Addr<IceAgent>, Tree) {
-        let agent = Addr::new(format!("{name}/ice_agent"));
-        let setup = setup.clone();
-        let tree = Tree::grow(name, &agent, move || IceAgent::new(setup.clone()));
-        (agent, tree)
-    }
-
-    /// The agent dies and another life begins.
-    fn begin_another_life(&mut self) {
-        self.tree.0.tell(Shutdown);
-        (self.agent, self.tree) = Self::launch(self.name, &self.setup);
+        Peer { setup, agent, news }
     }
 
     async fn next(&mut self) -> News {
@@ -303,12 +280,25 @@ async fn a_burst_arrives_whole_and_in_order() {
 }
 
 #[actix_rt::test]
-async fn a_new_life_keeps_sockets_and_path_and_the_peer_notices_nothing() {
-    let (mut caller, mut callee, _) = connected().await;
-    caller.begin_another_life();
+async fn a_crash_keeps_sockets_and_path_and_the_peer_notices_nothing() {
+    let (mut caller, mut callee) = (Peer::new("crashing", true), Peer::new("watching", false));
+    caller.meet(&callee);
+    callee.meet(&caller);
+    caller.connect(&callee).await;
+    callee.connect(&caller).await;
+    Directory::allow_chaos(true);
+    assert!(Directory::order("crashing/ice_agent", Order::Panic));
+    // Control mail waits for the next life; the answer says that it has begun.
+    while caller
+        .agent
+        .ask(RoutePayloads(vec![(OPUS, MediaKind::Audio)]))
+        .await
+        .is_err()
+    {}
     let media = packet(0x80, OPUS);
-    caller.send(std::slice::from_ref(&media));
-    assert_eq!(callee.receive(1).await, [News::Audio(vec![media.clone()])]);
     callee.send(std::slice::from_ref(&media));
-    assert_eq!(caller.receive(1).await, [News::Audio(vec![media])]);
+    assert_eq!(caller.receive(1).await, [News::Audio(vec![media.clone()])]);
+    caller.send(std::slice::from_ref(&media));
+    assert_eq!(callee.receive(1).await, [News::Audio(vec![media])]);
+    assert!(callee.news.try_recv().is_err(), "the peer heard of it");
 }
