@@ -19,6 +19,7 @@ pub mod measure;
 pub mod pipeline;
 pub mod playout;
 pub mod screenshot;
+pub mod sound;
 pub mod synthetic;
 pub mod ticker;
 pub mod video_codec;

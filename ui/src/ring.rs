@@ -1,42 +1,65 @@
 //! The ring of an incoming call.
 
-use std::any::Any;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Starts the sound, over and over; it plays until what is returned is dropped.
-pub type Play = fn() -> Option<Box<dyn Any + Send>>;
+use roomrtc_media::sound;
+
+/// Three seconds, and again.
+const RING: &[u8] = include_bytes!("../../assets/sounds/ring.ogg");
 
 /// Rings, or does not.
 pub struct Ring {
-    play: Option<Play>,
-    playing: Option<Box<dyn Any + Send>>,
+    audible: bool,
+    /// Dropping it ends the ringing.
+    ringing: Option<Sender<()>>,
 }
 
 impl Ring {
-    /// A ring that plays like this.
-    pub fn new(play: Play) -> Self {
+    /// A ring on the system's speaker.
+    pub fn audible() -> Self {
         Ring {
-            play: Some(play),
-            playing: None,
+            audible: true,
+            ringing: None,
         }
     }
 
     /// A ring nobody hears, for tests.
     pub fn silent() -> Self {
         Ring {
-            play: None,
-            playing: None,
+            audible: false,
+            ringing: None,
         }
     }
 
-    /// Starts to ring.
+    /// Starts to ring; returns at once, the speaker is opened elsewhere.
     pub fn start(&mut self) {
-        if self.playing.is_none() {
-            self.playing = self.play.and_then(|play| play());
+        if !self.audible || self.ringing.is_some() {
+            return;
+        }
+        let (ringing, until) = channel();
+        let spawned = std::thread::Builder::new()
+            .name("ring".into())
+            .spawn(move || ring(&until));
+        match spawned {
+            Ok(_) => self.ringing = Some(ringing),
+            Err(error) => tracing::warn!(%error, "no thread for the ring"),
         }
     }
 
     /// Stops.
     pub fn stop(&mut self) {
-        self.playing = None;
+        self.ringing = None;
+    }
+}
+
+fn ring(until: &Receiver<()>) {
+    let on_trouble = Arc::new(|words| tracing::info!(words, "the ring cannot be heard"));
+    match sound::play_loop(RING, on_trouble) {
+        Ok(_playing) => {
+            // ends with an error when the sender is dropped: that is the sign
+            let _ = until.recv();
+        }
+        Err(error) => tracing::info!(%error, "the ring cannot be heard"),
     }
 }
