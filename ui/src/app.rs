@@ -296,6 +296,14 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Opens the window and stays in it until the user closes it; then ends the client and waits for that.
 pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
+    let result = open(Bridge::from(handle.clone()), settings);
+    handle.quit();
+    result
+}
+
+/// Opens the window on a bridge, whatever is at its other end, and stays in it until it is closed or the client has
+/// ended.
+pub fn open(bridge: Bridge, settings: WindowSettings) -> iced::Result {
     let path = settings.data_dir.join(saved::FILE);
     let saved = Saved::load(&path);
     let window = window::Settings {
@@ -313,7 +321,6 @@ pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
         },
         ..window::Settings::default()
     };
-    let bridge = Bridge::from(handle.clone());
     let boot = move || {
         let keeper = Keeper::start(path.clone());
         let app = App::new(
@@ -321,7 +328,7 @@ pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
             settings.clone(),
             saved.clone(),
             Some(keeper),
-            Ring::silent(),
+            Ring::audible(),
         );
         let tasks = Task::batch([
             iced::system::theme().map(Message::System),
@@ -338,7 +345,10 @@ pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
     for file in font::FILES {
         application = application.font(file);
     }
-    let result = application.run();
-    handle.quit();
-    result
+    application.run()
+}
+
+/// How many pictures the window has drawn so far, both views together.
+pub fn pictures_drawn() -> u64 {
+    crate::widget::video::drawn()
 }

@@ -95,6 +95,10 @@ pub mod dim {
     pub const HAIRLINE: f32 = 1.0;
     /// A progress bar.
     pub const PROGRESS: f32 = 5.0;
+    /// A scroll bar.
+    pub const SCROLL_BAR: f32 = 6.0;
+    /// How wide a letter is for its size, about; Inter is a little narrower for most.
+    pub const LETTER: f32 = 0.58;
 }
 
 /// The colours of one theme.

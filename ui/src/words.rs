@@ -195,6 +195,15 @@ pub fn ago(then: u64, now: u64) -> String {
     }
 }
 
+/// A name that fits into about `limit` letters, cut with an ellipsis if it does not.
+pub fn shortened(name: &str, limit: usize) -> String {
+    let limit = limit.max(2);
+    if name.chars().count() <= limit {
+        return name.to_owned();
+    }
+    name.chars().take(limit - 1).chain(['…']).collect()
+}
+
 /// A fingerprint in groups people can compare: `ab12 cd34 …`, without its algorithm.
 pub fn fingerprint(text: &str) -> String {
     let hex: Vec<char> = text
@@ -228,6 +237,12 @@ mod tests {
         assert_eq!(ago(0, 7200), "2 h ago");
         assert_eq!(ago(0, 86_400), "Yesterday");
         assert_eq!(ago(0, 30 * 86_400), "4 weeks ago");
+    }
+
+    #[test]
+    fn long_names_end_in_an_ellipsis() {
+        assert_eq!(shortened("ana", 8), "ana");
+        assert_eq!(shortened("żaneta-maria", 8), "żaneta-…");
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub(super) enum Shortcut {
     Settings,
     /// The list of keys.
     Help,
+    /// Scroll up.
+    PageUp,
+    /// Scroll down.
+    PageDown,
 }
 
 /// What an event asks for.
@@ -79,6 +83,8 @@ fn by_name(named: Named, modifiers: Modifiers, repeat: bool) -> Option<Shortcut>
     match named {
         Named::Tab if modifiers.shift() => Some(Shortcut::Previous),
         Named::Tab if modifiers.is_empty() => Some(Shortcut::Next),
+        Named::PageUp => Some(Shortcut::PageUp),
+        Named::PageDown => Some(Shortcut::PageDown),
         _ if repeat => None,
         Named::Enter if modifiers.control() => Some(Shortcut::Call),
         Named::Enter if modifiers.is_empty() => Some(Shortcut::Enter),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use iced::widget::operation::AbsoluteOffset;
 use iced::{Task, keyboard, window};
 use roomrtc_actors::ui_bridge::{Command, TransferId};
 
@@ -16,6 +17,7 @@ use crate::saved::Preview;
 use crate::screen::call::Side;
 use crate::screen::{call, lobby, login, outgoing, settings};
 use crate::theme::Tone;
+use crate::widget::labels::PAGE;
 
 impl App {
     /// One message.
@@ -276,6 +278,8 @@ impl App {
             Shortcut::Enter if self.overlay.is_none() => self.answer(incoming::Message::Accept),
             Shortcut::Escape => self.escape(),
             Shortcut::Enter => {}
+            Shortcut::PageUp => return scroll(-PAGE_STEP),
+            Shortcut::PageDown => return scroll(PAGE_STEP),
             Shortcut::Search => return iced::widget::operation::focus(lobby::SEARCH),
             Shortcut::Call => self.lobby_only(lobby::Message::Call),
             Shortcut::Settings => self.lobby_only(lobby::Message::Settings),
@@ -309,6 +313,13 @@ impl App {
             }
         }
     }
+}
+
+/// How far a page key scrolls.
+const PAGE_STEP: f32 = 320.0;
+
+fn scroll(by: f32) -> Task<Message> {
+    iced::widget::operation::scroll_by(PAGE, AbsoluteOffset { x: 0.0, y: by })
 }
 
 fn home() -> PathBuf {

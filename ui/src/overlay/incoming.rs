@@ -5,7 +5,7 @@ use iced::{Center, Element, Fill};
 
 use crate::theme::{self, Ground, dim, size, space};
 use crate::widget::{action, avatar, key_cap};
-use crate::{font, icon};
+use crate::{font, icon, words};
 
 /// A call that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Incoming {
     pub fn view(&self, width: f32) -> Element<'_, Message> {
         let wide = width >= dim::NARROW;
         let who = column![
-            text(&self.user)
+            text(words::shortened(&self.user, if wide { 40 } else { 26 }))
                 .size(size::TITLE)
                 .font(font::SEMIBOLD)
                 .wrapping(text::Wrapping::None),

@@ -8,10 +8,11 @@ use crate::widget::{action, key_cap, line};
 use crate::{font, icon};
 
 /// Keys, and what they do.
-const KEYS: [(&[&str], &str); 12] = [
+const KEYS: [(&[&str], &str); 13] = [
     (&["Tab"], "Next button or field (with Shift: the one before)"),
     (&["Enter"], "Take an incoming call, or press what has the focus"),
     (&["Esc"], "Decline or cancel a call, close what is open"),
+    (&["PgUp", "PgDn"], "Scroll"),
     (&["Ctrl", "F"], "Search people"),
     (&["Ctrl", "Enter"], "Call the chosen person"),
     (&["Ctrl", "D"], "Mute or unmute"),

@@ -1,10 +1,10 @@
 //! While it rings over there.
 
 use iced::widget::{center, column, container, stack, text};
-use iced::{Center, ContentFit, Element, Fill};
+use iced::{Center, Element, Fill};
 use roomrtc_actors::slot::VideoSlot;
 
-use crate::theme::{self, Ground, Tone, radius, size, space};
+use crate::theme::{self, Ground, Tone, dim, radius, size, space};
 use crate::widget::{action, avatar, glass_chip, video};
 use crate::{font, icon};
 
@@ -39,7 +39,7 @@ impl Outgoing {
         }
     }
 
-    /// The screen: our own picture, dimmed, and who is being called.
+    /// The screen: who is being called, and our own picture where it will be in the call.
     pub fn view<'a>(&'a self, local: &'a VideoSlot, scale: f32) -> Element<'a, Message> {
         let (mark, tone, state) = if self.ringing {
             (icon::phone_outgoing(), Tone::Good, "Ringing…")
@@ -62,13 +62,14 @@ impl Outgoing {
             .id("outgoing/cancel"),
             text("Esc cancels").size(size::SMALL).style(theme::on_video_muted),
         ];
-        let picture = video(local, scale)
-            .fit(ContentFit::Cover)
-            .mirror()
-            .radius(radius::L);
+        let picture = container(video(local, scale).mirror().radius(radius::M))
+            .padding(2)
+            .width(dim::SELF_VIEW.width)
+            .height(dim::SELF_VIEW.height)
+            .style(theme::self_view);
         let layers = stack![
-            picture,
-            container(center(who.spacing(space::XL).align_x(Center)).padding(space::XL)).style(theme::veil)
+            center(who.spacing(space::XL).align_x(Center)).padding(space::XL),
+            container(picture).padding(space::L).align_right(Fill),
         ];
         container(
             container(layers.width(Fill).height(Fill))

@@ -1,12 +1,17 @@
 //! Words with a shape around them.
 
+use iced::widget::scrollable::{Direction, Scrollbar};
 use iced::widget::text::IntoFragment;
-use iced::widget::{Text, center, column, container, opaque, row, space as gap, stack, text, tooltip};
+use iced::widget::{
+    Scrollable, Text, center, column, container, opaque, row, scrollable, space as gap, stack, text, tooltip,
+};
 use iced::{Center, Element, Fill, Theme};
 
 use crate::font;
 use crate::theme::{self, Tone, dim, size, space};
 
+/// Names what the page keys scroll.
+pub const PAGE: &str = "page";
 /// Size of an icon in a chip.
 const CHIP_ICON: f32 = 14.0;
 /// Size of the icon of an empty place.
@@ -110,6 +115,17 @@ pub fn empty<'a, M: 'a>(
     center(column![badge, words].spacing(space::L).align_x(Center))
         .padding(space::L)
         .into()
+}
+
+/// Scrolls what is too high, with a thin bar beside it.
+pub fn scroll<'a, M: 'a>(content: impl Into<Element<'a, M>>) -> Scrollable<'a, M> {
+    let bar = Scrollbar::new()
+        .width(dim::SCROLL_BAR)
+        .scroller_width(dim::SCROLL_BAR)
+        .spacing(space::XS);
+    scrollable(content)
+        .direction(Direction::Vertical(bar))
+        .style(theme::scroll)
 }
 
 /// Puts a card above a dimmed window; nothing below can be reached by the pointer.

@@ -9,7 +9,7 @@ pub mod spark;
 pub mod video;
 
 pub use buttons::{action, control, icon_button, link, row_button, tab};
-pub use labels::{caption, chip, empty, field, glass_chip, key_cap, line, modal, section, tip};
+pub use labels::{caption, chip, empty, field, glass_chip, key_cap, line, modal, scroll, section, tip};
 pub use people::{avatar, presence_line};
 pub use spark::spark;
 pub use video::video;

@@ -4,11 +4,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use iced::advanced::renderer::Headless;
 use iced::advanced::widget::Id;
+use iced::advanced::widget::operation::focusable::focus;
+use iced::futures::executor::block_on;
 use iced::keyboard::key::Named;
 use iced::keyboard::{self, Key, Modifiers, key};
 use iced::{Settings, Size};
 use iced_test::Simulator;
+use iced_test::runtime::UserInterface;
+use iced_test::runtime::user_interface::Cache;
+use iced_test::simulator::tap_key;
 use roomrtc::app::{App, Message, WindowSettings};
 use roomrtc::bridge::Bridge;
 use roomrtc::font;
@@ -203,6 +209,27 @@ impl Window {
                 there
             });
             there.unwrap_or_else(|error| panic!("{id:?} is not there: {error:?}"));
+        }
+    }
+
+    /// Gives the focus to what has this name, as Tab does, and presses Enter.
+    pub(crate) fn focus_and_press_enter(&mut self, id: &'static str) {
+        let renderer = <iced::Renderer as Headless>::new(font::SANS, 14.into(), Some("tiny-skia"));
+        let mut renderer = block_on(renderer).expect("a renderer");
+        let mut screen = UserInterface::build(self.app.view(), self.size, Cache::default(), &mut renderer);
+        screen.operate(&renderer, &mut focus::<()>(Id::new(id)));
+        let mut messages = Vec::new();
+        let enter: Vec<_> = tap_key(Key::Named(Named::Enter), None).collect();
+        let _ = screen.update(
+            &enter,
+            iced::mouse::Cursor::Unavailable,
+            &mut renderer,
+            &mut iced::advanced::clipboard::Null,
+            &mut messages,
+        );
+        drop(screen);
+        for message in messages {
+            let _ = self.app.update(message);
         }
     }
 

@@ -174,6 +174,14 @@ fn the_camera_can_stay_closed() {
 }
 
 #[test]
+fn tab_reaches_a_button_and_enter_presses_it() {
+    let mut window = Window::in_the_lobby();
+    window.press("person/ben");
+    window.focus_and_press_enter("lobby/call");
+    assert_eq!(window.asked(), [Command::Call { user: "ben".into() }]);
+}
+
+#[test]
 fn settings_change_the_theme_and_the_devices() {
     let mut window = Window::in_the_lobby();
     window.press("lobby/settings");

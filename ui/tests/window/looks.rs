@@ -75,3 +75,21 @@ fn the_light_theme_suits_a_call_too() {
     window.press("call/figures");
     window.snapshot("call-light");
 }
+
+#[test]
+fn all_figures_fit_a_tall_window() {
+    let mut window = Window::in_a_call();
+    window.resize(Size::new(1180.0, 1640.0));
+    for second in 1..40 {
+        window.measure(second);
+    }
+    window.press("call/figures");
+    window.snapshot("call-figures-tall");
+}
+
+#[test]
+fn a_large_window_is_filled() {
+    let mut window = Window::in_the_lobby();
+    window.resize(Size::new(1600.0, 1000.0));
+    window.snapshot("large-lobby");
+}

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 
-use iced::widget::{Column, column, container, row, scrollable, space as gap, text};
+use iced::widget::{Column, column, container, row, space as gap, text};
 use iced::{Center, Element, Fill, FillPortion, Right};
 use roomrtc_actors::stats::{ActorStats, Quantiles, RtcpStats};
 
 use super::Figures;
 use crate::theme::{self, Tone, size, space};
-use crate::widget::{caption, empty, line, spark};
+use crate::widget::labels::PAGE;
+use crate::widget::{caption, empty, line, scroll, spark};
 use crate::{font, icon, words};
 
 /// Messages waiting from which a mailbox is worth a look.
@@ -36,10 +37,7 @@ impl Figures {
             self.process(),
             self.actors(),
         ];
-        scrollable(container(blocks.spacing(space::XL)).padding(iced::Padding::ZERO.right(space::M)))
-            .height(Fill)
-            .style(theme::scroll)
-            .into()
+        scroll(blocks.spacing(space::XL)).id(PAGE).height(Fill).into()
     }
 
     fn lines<'a, M: 'a>(&'a self) -> Element<'a, M> {

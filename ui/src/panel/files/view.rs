@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use iced::widget::{column, container, progress_bar, row, scrollable, space as gap, text};
+use iced::widget::{column, container, progress_bar, row, space as gap, text};
 use iced::{Center, Element, Fill};
 
 use super::{Files, Message, State, Transfer};
 use crate::theme::{self, Tone, dim, radius, size, space};
+use crate::widget::labels::PAGE;
 use crate::widget::press::press;
-use crate::widget::{action, empty, icon_button, line, link, tip};
+use crate::widget::{action, empty, icon_button, line, link, scroll, tip};
 use crate::{font, icon, words};
 
 impl Files {
@@ -23,9 +24,9 @@ impl Files {
             )
         } else {
             let newest_first = self.transfers.iter().rev().map(|transfer| transfer.view(now));
-            scrollable(column(newest_first).spacing(space::S).width(Fill))
+            scroll(column(newest_first).spacing(space::S).width(Fill))
+                .id(PAGE)
                 .height(Fill)
-                .style(theme::scroll)
                 .into()
         };
         let folder = row![

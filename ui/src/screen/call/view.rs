@@ -1,13 +1,15 @@
 //! How a call looks.
 
 use iced::widget::{Text, center, column, container, row, space as gap, stack, text};
-use iced::{Center, ContentFit, Element, Fill};
+use iced::{Center, Element, Fill};
 
 use super::{Call, Looks, Message, Phase, Side};
 use crate::theme::{self, Control, Ground, Tone, dim, radius, size, space};
 use crate::widget::{avatar, control, glass_chip, tab, tip, video};
 use crate::{font, icon, words};
 
+/// The part of the peer's picture that stays visible when it fills the stage; if it were less, it gets margins.
+const LEAST_VISIBLE: f32 = 0.8;
 /// Loss from which a call is called poor, 0 to 1.
 const POOR_LOSS: f64 = 0.05;
 /// Loss from which a call is called fair, 0 to 1.
@@ -50,7 +52,8 @@ impl Call {
             .height(Fill);
         stack![
             video(looks.remote, looks.scale)
-                .fit(ContentFit::Contain)
+                .keep(LEAST_VISIBLE)
+                .shown(self.peer_camera)
                 .radius(radius::L),
             middle,
             controls,
@@ -99,14 +102,10 @@ impl Call {
             None => "Connecting…".to_owned(),
         };
         let name = row![
-            container(
-                text(&self.peer)
-                    .size(size::BODY)
-                    .font(font::SEMIBOLD)
-                    .wrapping(text::Wrapping::None)
-            )
-            .max_width(if narrow { 120 } else { 220 })
-            .clip(true),
+            text(words::shortened(&self.peer, if narrow { 14 } else { 26 }))
+                .size(size::BODY)
+                .font(font::SEMIBOLD)
+                .wrapping(text::Wrapping::None),
             (!self.peer_microphone).then(|| {
                 tip(
                     icon::microphone_off()
@@ -183,11 +182,7 @@ impl Call {
             dim::SELF_VIEW
         };
         let picture: Element<'a, Message> = if self.camera {
-            video(looks.local, looks.scale)
-                .fit(ContentFit::Cover)
-                .mirror()
-                .radius(radius::M)
-                .into()
+            video(looks.local, looks.scale).mirror().radius(radius::M).into()
         } else {
             center(
                 column![

@@ -1,6 +1,6 @@
 //! How the lobby looks: people on the left; on the right the chosen one, the camera, and what happened.
 
-use iced::widget::{Text, center, column, container, row, scrollable, space as gap, stack, text, text_input};
+use iced::widget::{Text, center, center_x, column, container, row, space as gap, stack, text, text_input};
 use iced::{Center, Element, Fill, FillPortion};
 use roomrtc_protocol::signaling::messages::Presence;
 
@@ -9,10 +9,16 @@ use crate::recent::{Entry, What};
 use crate::saved::Preview;
 use crate::theme::{self, Ground, Tone, dim, radius, size, space};
 use crate::widget::{
-    action, avatar, chip, empty, icon_button, line, link, presence_line, row_button, section, video,
+    action, avatar, chip, empty, icon_button, line, link, presence_line, row_button, scroll, section, video,
 };
 use crate::{font, icon, words};
 
+/// Letters of a name that fit into a row of the list.
+const ROW_NAME: usize = 23;
+/// Letters of one's own name that fit beside the buttons.
+const OWN_NAME: usize = 15;
+/// What stands beside the name in the head of a person.
+const HERO_REST: f32 = 340.0;
 /// Shape of the preview.
 const PREVIEW_ASPECT: f32 = 16.0 / 9.0;
 /// Below this height the names of the devices give way to the picture.
@@ -88,7 +94,7 @@ impl Lobby {
             }
             list = list.push(gap().height(space::S));
         }
-        scrollable(list).height(Fill).style(theme::scroll).into()
+        scroll(list).height(Fill).into()
     }
 
     fn main<'a>(&'a self, looks: Looks<'a>) -> Element<'a, Message> {
@@ -98,7 +104,7 @@ impl Lobby {
             None => nobody(looks),
         };
         let cards = row![
-            container(camera_check(looks)).width(FillPortion(6)),
+            container(camera_check(looks)).width(FillPortion(7)),
             container(self.recent(selected, looks)).width(FillPortion(6)),
         ];
         container(column![hero, cards.spacing(space::L).height(Fill)].spacing(space::L))
@@ -144,10 +150,7 @@ impl Lobby {
                 }
                 list = list.push(happened(entry, peer.is_none(), looks.now));
             }
-            scrollable(list.padding([space::XS, space::M]))
-                .height(Fill)
-                .style(theme::scroll)
-                .into()
+            scroll(list.padding([space::XS, space::S])).height(Fill).into()
         };
         container(column![head.align_y(Center).padding([0.0, space::S]).height(30), body].spacing(space::M))
             .padding(space::M)
@@ -159,14 +162,11 @@ impl Lobby {
 }
 
 fn person<'a>(user: &'a str, presence: Presence, selected: bool) -> Element<'a, Message> {
-    let name = container(
-        text(user)
-            .size(size::BODY)
-            .font(font::MEDIUM)
-            .style(theme::plain)
-            .wrapping(text::Wrapping::None),
-    )
-    .clip(true);
+    let name = text(words::shortened(user, ROW_NAME))
+        .size(size::BODY)
+        .font(font::MEDIUM)
+        .style(theme::plain)
+        .wrapping(text::Wrapping::None);
     let content = row![
         avatar(user, 36.0, Some(presence), Ground::Panel),
         column![name, presence_line(presence, false)]
@@ -185,7 +185,7 @@ fn person<'a>(user: &'a str, presence: Presence, selected: bool) -> Element<'a, 
 
 fn you(looks: Looks<'_>) -> Element<'_, Message> {
     let session = looks.session;
-    let name = text(&session.user)
+    let name = text(words::shortened(&session.user, OWN_NAME))
         .size(size::BODY)
         .font(font::MEDIUM)
         .wrapping(text::Wrapping::None);
@@ -243,10 +243,15 @@ fn hero<'a>(user: &'a str, looks: Looks<'a>) -> Element<'a, Message> {
         presence_line(presence, true),
         why.map(|why| text(format!("· {why}")).size(size::BODY).style(theme::faint)),
     ];
-    let name = text(user)
-        .size(if narrow { size::HEADING } else { size::DISPLAY })
-        .font(font::SEMIBOLD)
-        .wrapping(text::Wrapping::None);
+    let name_size = if narrow { size::HEADING } else { size::DISPLAY };
+    let room = (looks.width - dim::SIDEBAR - HERO_REST).max(0.0);
+    let name = text(words::shortened(
+        user,
+        (room / (name_size * dim::LETTER)) as usize,
+    ))
+    .size(name_size)
+    .font(font::SEMIBOLD)
+    .wrapping(text::Wrapping::None);
     container(
         row![
             avatar(
@@ -300,76 +305,33 @@ fn nobody(looks: Looks<'_>) -> Element<'_, Message> {
 
 fn camera_check(looks: Looks<'_>) -> Element<'_, Message> {
     let on = looks.preview == Preview::On;
-    let (has_picture, toggle) = (
-        looks.local.latest().1.is_some(),
-        if on { "Turn off" } else { "Turn on" },
-    );
-    let state = match (on, has_picture) {
-        (true, true) => chip(Some(icon::check()), "Ready", Tone::Good),
-        (true, false) => chip(Some(icon::clock()), "Starting", Tone::Neutral),
-        (false, _) => chip(Some(icon::camera_off()), "Off", Tone::Neutral),
+    let has_picture = on && looks.local.latest().1.is_some();
+    let (mark, word, tone) = match (on, has_picture) {
+        (true, true) => (icon::check(), "Ready", Tone::Good),
+        (true, false) => (icon::clock(), "Starting", Tone::Neutral),
+        (false, _) => (icon::camera_off(), "Off", Tone::Neutral),
     };
+    let toggle = if on { "Turn off" } else { "Turn on" };
     let head = row![
         text("Camera check").size(size::TITLE).font(font::SEMIBOLD),
         gap().width(Fill),
         link(toggle, Message::TogglePreview).id("lobby/preview"),
-        state,
+        (looks.width >= dim::NARROW).then(|| chip(Some(mark), word, tone)),
     ];
-    let hint = if on {
-        "Waiting for the first picture"
-    } else {
-        "The camera is closed. Others see you only in calls."
-    };
-    let placeholder = center(
-        column![
-            if on { icon::camera() } else { icon::camera_off() }
-                .size(26)
-                .style(theme::faint),
-            text(hint).size(size::SMALL).style(theme::faint).align_x(Center)
-        ]
-        .spacing(space::M)
-        .align_x(Center),
-    )
-    .padding(space::L)
-    .style(theme::picture);
-    let picture: Element<'_, Message> = if on && has_picture {
-        stack![
-            placeholder,
-            center(
-                video(looks.local, looks.scale)
-                    .aspect(PREVIEW_ASPECT)
-                    .radius(radius::M)
-                    .mirror()
-            )
-        ]
-        .into()
-    } else {
-        placeholder.into()
-    };
-    let devices = (looks.height >= LOW).then(|| {
-        column![
-            device(icon::camera(), "Camera", looks.devices.camera(&looks.media.video)),
-            device(
-                icon::microphone(),
-                "Microphone",
-                looks.devices.microphone(&looks.media.audio)
-            ),
-            device(
-                icon::speaker(),
-                "Speaker",
-                looks.devices.speaker(&looks.media.audio)
-            ),
-        ]
-        .spacing(space::S)
-    });
+    let names = (looks.height >= LOW).then(|| devices(looks));
     container(
         column![
             head.spacing(space::XS)
                 .align_y(Center)
                 .padding([0.0, space::S])
                 .height(30),
-            picture,
-            devices
+            preview(looks, on, has_picture),
+            text("You see yourself as in a mirror; others see you the right way round.")
+                .size(size::SMALL)
+                .style(theme::faint)
+                .width(Fill)
+                .align_x(Center),
+            names
         ]
         .spacing(space::M),
     )
@@ -377,6 +339,44 @@ fn camera_check(looks: Looks<'_>) -> Element<'_, Message> {
     .width(Fill)
     .height(Fill)
     .style(theme::card)
+    .into()
+}
+
+/// The camera's picture, or why there is none, in the picture's shape.
+fn preview(looks: Looks<'_>, on: bool, has_picture: bool) -> Element<'_, Message> {
+    let (mark, hint) = if on {
+        (icon::camera(), "Waiting for the first picture")
+    } else {
+        (
+            icon::camera_off(),
+            "The camera is closed. Others see you only in calls.",
+        )
+    };
+    let hint = column![
+        mark.size(26).style(theme::faint),
+        text(hint).size(size::SMALL).style(theme::faint).align_x(Center)
+    ];
+    let picture = video(looks.local, looks.scale)
+        .aspect(PREVIEW_ASPECT)
+        .radius(radius::M)
+        .mirror()
+        .shown(has_picture);
+    let hint = (!has_picture).then(|| {
+        center(hint.spacing(space::M).align_x(Center))
+            .padding(space::L)
+            .style(theme::picture)
+    });
+    center_x(stack![picture, hint]).into()
+}
+
+fn devices(looks: Looks<'_>) -> Element<'_, Message> {
+    let (known, media) = (looks.devices, looks.media);
+    column![
+        device(icon::camera(), "Camera", known.camera(&media.video)),
+        device(icon::microphone(), "Microphone", known.microphone(&media.audio)),
+        device(icon::speaker(), "Speaker", known.speaker(&media.audio)),
+    ]
+    .spacing(space::XXS)
     .into()
 }
 

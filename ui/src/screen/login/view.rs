@@ -1,11 +1,11 @@
 //! How the way in looks: a promise on the left, on the right the form or the question in its way.
 
-use iced::widget::{column, container, row, scrollable, space as gap, text, text_input};
-use iced::{Center, Element, Fill, Theme};
+use iced::widget::{column, container, row, space as gap, text, text_input};
+use iced::{Center, Element, Fill, FillPortion, Theme};
 
 use super::{AGAIN, Login, Message, Mode, PASSWORD, SERVER, Step, USER};
 use crate::theme::{self, Tone, dim, radius, size, space};
-use crate::widget::{field, icon_button, tab};
+use crate::widget::{field, icon_button, scroll, tab};
 use crate::{font, icon, words};
 
 impl Login {
@@ -17,16 +17,15 @@ impl Login {
             Step::ServerChanged { expected, actual } => self.server_changed(expected, actual),
             Step::TakeOver => self.take_over(),
         };
-        let form =
-            container(scrollable(container(card).center_x(Fill).padding(space::XL)).style(theme::scroll))
-                .center_y(Fill)
-                .width(Fill);
+        let form = container(scroll(container(card).center_x(Fill).padding(space::XL)))
+            .center_y(Fill)
+            .width(Fill);
         if width < dim::NARROW - 150.0 {
             return form.into();
         }
         row![
-            container(hero()).padding(space::L).width(iced::FillPortion(5)),
-            container(form).width(iced::FillPortion(6))
+            container(hero()).padding(space::L).width(FillPortion(5)),
+            container(form).width(FillPortion(6))
         ]
         .into()
     }
@@ -283,16 +282,16 @@ fn hero<'a>() -> Element<'a, Message> {
             ]
             .spacing(space::M)
             .align_y(Center),
-            gap().height(Fill),
+            gap().height(FillPortion(1)),
             text("Face to face,\non your own server.")
                 .size(36)
                 .font(font::SEMIBOLD)
                 .line_height(1.2),
-            gap().height(space::S),
+            gap().height(space::L),
             promise(
                 icon::shield(),
                 "Encrypted from you to them",
-                "Picture, sound and files go over DTLS-SRTP between the two of you."
+                "Picture and sound by DTLS-SRTP, files by DTLS, straight between the two of you."
             ),
             promise(
                 icon::key(),
@@ -304,6 +303,7 @@ fn hero<'a>() -> Element<'a, Message> {
                 "Files of any size",
                 "Straight to the other side, checked by their hash on arrival."
             ),
+            gap().height(FillPortion(1)),
         ]
         .spacing(space::L),
     )

@@ -1,12 +1,13 @@
 //! How the settings look: one column of cards.
 
-use iced::widget::{Text, center_x, column, container, row, scrollable, space as gap, text};
+use iced::widget::{Text, center_x, column, container, row, space as gap, text};
 use iced::{Center, Element, Fill};
 
 use super::{Looks, Message, Settings};
 use crate::saved::{Appearance, Device};
 use crate::theme::{self, Tone, dim, size, space};
-use crate::widget::{action, icon_button, link, row_button, tab};
+use crate::widget::labels::PAGE;
+use crate::widget::{action, icon_button, link, row_button, scroll, tab};
 use crate::{font, icon};
 
 impl Settings {
@@ -26,9 +27,9 @@ impl Settings {
             downloads(looks),
             account(looks),
         ];
-        scrollable(center_x(page.spacing(space::L).max_width(dim::PAGE)).padding(space::XL))
+        scroll(center_x(page.spacing(space::L).max_width(dim::PAGE)).padding(space::XL))
+            .id(PAGE)
             .height(Fill)
-            .style(theme::scroll)
             .into()
     }
 }
@@ -87,7 +88,7 @@ fn appearance(looks: Looks<'_>) -> Element<'_, Message> {
 fn choices<'a>(
     now: &Device,
     given: String,
-    names: &'a [String],
+    devices: &'a [roomrtc_media::device::Device],
     test: &'a str,
     off: &'a str,
     message: fn(Device) -> Message,
@@ -106,14 +107,14 @@ fn choices<'a>(
         row_button(content.spacing(space::S).align_y(Center), chosen, message(device)).into()
     };
     let mut list = column![option(given, Device::Given)].spacing(space::XXS);
-    for name in names {
-        list = list.push(option(name.clone(), Device::Named(name.clone())));
+    for device in devices {
+        list = list.push(option(device.name.clone(), Device::Named(device.id.clone())));
     }
     // a chosen device that was unplugged stays chosen
-    if let Device::Named(name) = now
-        && !names.contains(name)
+    if let Device::Named(id) = now
+        && devices.iter().all(|device| device.id != *id)
     {
-        list = list.push(option(format!("{name} (not connected)"), now.clone()));
+        list = list.push(option(format!("{id} (not connected)"), now.clone()));
     }
     list.push(option(test.to_owned(), Device::Test))
         .push(option(off.to_owned(), Device::Off))

@@ -8,7 +8,8 @@
 mod convert;
 mod shader;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use iced::advanced::image::{self, Renderer as _};
 use iced::advanced::widget::{Tree, tree};
@@ -19,12 +20,21 @@ use roomrtc_actors::slot::VideoSlot;
 
 use convert::{Scratch, View};
 
+/// Pictures drawn so far, by all views.
+static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+/// How many pictures were drawn so far, by all views together; one drawn twice counts once.
+pub fn drawn() -> u64 {
+    DRAWN.load(Ordering::Relaxed)
+}
+
 /// See [`video`].
 pub struct Video<'a> {
     slot: &'a VideoSlot,
-    fit: ContentFit,
+    keep: f32,
     aspect: Option<f32>,
     mirror: bool,
+    shown: bool,
     radius: f32,
     scale: f32,
 }
@@ -33,18 +43,20 @@ pub struct Video<'a> {
 pub fn video(slot: &VideoSlot, scale: f32) -> Video<'_> {
     Video {
         slot,
-        fit: ContentFit::Cover,
+        keep: 0.0,
         aspect: None,
         mirror: false,
+        shown: true,
         radius: 0.0,
         scale,
     }
 }
 
 impl Video<'_> {
-    /// Show all of the picture, with margins, or fill the room, cropping.
-    pub fn fit(mut self, fit: ContentFit) -> Self {
-        self.fit = fit;
+    /// Fill the room as long as at least this part of the picture stays visible, 0 to 1; otherwise show all of it,
+    /// with margins.
+    pub fn keep(mut self, part: f32) -> Self {
+        self.keep = part;
         self
     }
 
@@ -60,6 +72,12 @@ impl Video<'_> {
         self
     }
 
+    /// Draw nothing, but take the room, if not.
+    pub fn shown(mut self, shown: bool) -> Self {
+        self.shown = shown;
+        self
+    }
+
     /// Round the corners.
     pub fn radius(mut self, radius: f32) -> Self {
         self.radius = radius;
@@ -68,7 +86,13 @@ impl Video<'_> {
 
     /// Where the picture lies in `bounds`, in whole pixels of the screen, and which part of it is visible.
     fn place(&self, picture: Size, bounds: Rectangle) -> (Rectangle, [f32; 2]) {
-        let fitted = self.fit.fit(picture, bounds.size());
+        let filled = ContentFit::Cover.fit(picture, bounds.size());
+        let visible = (bounds.width / filled.width) * (bounds.height / filled.height);
+        let fitted = if visible >= self.keep {
+            filled
+        } else {
+            ContentFit::Contain.fit(picture, bounds.size())
+        };
         let whole = |length: f32| ((length * self.scale).round() / self.scale).max(1.0 / self.scale);
         let size = Size::new(
             whole(fitted.width.min(bounds.width)),
@@ -90,7 +114,10 @@ impl Video<'_> {
 
 /// What was converted last, so that a redraw for another reason costs nothing.
 #[derive(Default)]
-struct State(RefCell<Converted>);
+struct State {
+    seen: Cell<Option<(usize, u64)>>,
+    converted: RefCell<Converted>,
+}
 
 #[derive(Default)]
 struct Converted {
@@ -143,6 +170,9 @@ impl<Message, Theme> Widget<Message, Theme, iced::Renderer> for Video<'_> {
     ) {
         // answered before looking: what comes in between rings again
         self.slot.answer();
+        if !self.shown {
+            return;
+        }
         let (sequence, Some(frame)) = self.slot.latest() else {
             return;
         };
@@ -152,6 +182,10 @@ impl<Message, Theme> Widget<Message, Theme, iced::Renderer> for Video<'_> {
             return;
         }
         let (at, crop) = self.place(picture, bounds);
+        let state = tree.state.downcast_ref::<State>();
+        if state.seen.replace(Some((self.slot.id(), sequence))) != Some((self.slot.id(), sequence)) {
+            DRAWN.fetch_add(1, Ordering::Relaxed);
+        }
         if let iced::Renderer::Primary(_) = renderer {
             let picture = shader::Picture {
                 slot: self.slot.id(),
@@ -171,7 +205,7 @@ impl<Message, Theme> Widget<Message, Theme, iced::Renderer> for Video<'_> {
             mirror: self.mirror,
             radius: self.radius * self.scale,
         };
-        let mut converted = tree.state.downcast_ref::<State>().0.borrow_mut();
+        let mut converted = state.converted.borrow_mut();
         let of = Some((self.slot.id(), sequence, view));
         if converted.of != of {
             converted.of = of;
