@@ -1,12 +1,15 @@
 //! The RoomRTC desktop client: the window, and the same client without one for scripts.
 //!
 //! Reading order for the window: [`app`] (the root), [`bridge`] (its end of the client), [`session`], [`screen`],
-//! [`panel`], [`overlay`], then the pieces: [`widget`], [`theme`], [`font`], [`icon`], [`words`].
+//! [`panel`], [`overlay`], then the pieces: [`widget`], [`theme`], [`font`], [`icon`], [`words`]. Without a window:
+//! [`headless`]. Both are asked for on the command line: [`cli`].
 
 pub mod app;
 pub mod bridge;
+pub mod cli;
 pub mod devices;
 pub mod font;
+pub mod headless;
 pub mod icon;
 pub mod notification;
 pub mod overlay;

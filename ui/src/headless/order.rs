@@ -1,0 +1,144 @@
+//! What the headless client can be told on its standard input, one JSON object a line (docs/headless.md).
+
+use std::path::PathBuf;
+
+use roomrtc_actors::ui_bridge::{Command, TransferId};
+use serde::Deserialize;
+
+/// Longest line that is read.
+pub(super) const MAX_LINE: usize = 64 * 1024;
+
+/// One order. Those without fields are written with braces, for only so does serde refuse fields they do not have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Order {
+    /// Call somebody.
+    Call { user: String },
+    /// Take the incoming call.
+    Accept {},
+    /// Refuse the incoming call.
+    Decline {},
+    /// End the call, or take it back.
+    Hangup {},
+    /// Send silence.
+    Mute {},
+    /// Send sound again.
+    Unmute {},
+    /// Send pictures again.
+    CameraOn {},
+    /// Send no pictures.
+    CameraOff {},
+    /// Offer a file.
+    Send { path: PathBuf },
+    /// Take an offered file.
+    AcceptFile { transfer: u64, directory: PathBuf },
+    /// Refuse an offered file.
+    DeclineFile { transfer: u64 },
+    /// Stop a transfer.
+    CancelFile { transfer: u64 },
+    /// Save the peer's picture.
+    Screenshot { path: PathBuf },
+    /// Hang up, log out and end.
+    Quit {},
+}
+
+/// What an order comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A command for the client.
+    Command(Command),
+    /// A picture to save.
+    Screenshot(PathBuf),
+    /// The end.
+    Quit,
+}
+
+impl Order {
+    /// Reads a line.
+    pub(super) fn parse(line: &str) -> Result<Self, String> {
+        if line.len() > MAX_LINE {
+            return Err(format!("a line has at most {MAX_LINE} bytes"));
+        }
+        serde_json::from_str(line).map_err(|error| error.to_string())
+    }
+
+    /// What to do about it.
+    pub(super) fn meaning(self) -> Meaning {
+        Meaning::Command(match self {
+            Order::Call { user } => Command::Call { user },
+            Order::Accept {} => Command::Accept,
+            Order::Decline {} => Command::Decline,
+            Order::Hangup {} => Command::HangUp,
+            Order::Mute {} => Command::SetMicrophone(false),
+            Order::Unmute {} => Command::SetMicrophone(true),
+            Order::CameraOn {} => Command::SetCamera(true),
+            Order::CameraOff {} => Command::SetCamera(false),
+            Order::Send { path } => Command::SendFile(path),
+            Order::AcceptFile { transfer, directory } => Command::AcceptFile {
+                transfer: TransferId(transfer),
+                directory,
+            },
+            Order::DeclineFile { transfer } => Command::DeclineFile(TransferId(transfer)),
+            Order::CancelFile { transfer } => Command::CancelFile(TransferId(transfer)),
+            Order::Screenshot { path } => return Meaning::Screenshot(path),
+            Order::Quit {} => return Meaning::Quit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const DOCUMENT: &str = include_str!("../../../docs/headless.md");
+
+    #[test]
+    fn the_orders_of_the_document_are_understood_and_no_others() {
+        let section = DOCUMENT
+            .split("## Commands")
+            .nth(1)
+            .unwrap()
+            .split("\n## ")
+            .next()
+            .unwrap();
+        let examples: Vec<_> = section
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
+            .collect();
+        assert_eq!(examples.len(), 14, "every order has a row: {examples:?}");
+        for example in examples {
+            Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+        for wrong in [
+            "",
+            "{}",
+            "{\"do\":\"dance\"}",
+            "{\"do\":\"send\"}",
+            "{\"do\":\"mute\",\"x\":1}",
+            "[]",
+        ] {
+            assert!(Order::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(Order::parse(&" ".repeat(MAX_LINE + 1)).is_err());
+    }
+
+    #[test]
+    fn an_order_becomes_a_command() {
+        let order = |line: &str| Order::parse(line).unwrap().meaning();
+        assert_eq!(
+            order(r#"{"do":"mute"}"#),
+            Meaning::Command(Command::SetMicrophone(false))
+        );
+        assert_eq!(
+            order(r#"{"do":"camera_on"}"#),
+            Meaning::Command(Command::SetCamera(true))
+        );
+        assert_eq!(order(r#"{"do":"quit"}"#), Meaning::Quit);
+        assert_eq!(
+            order(r#"{"do":"screenshot","path":"a.png"}"#),
+            Meaning::Screenshot("a.png".into())
+        );
+    }
+}
