@@ -1,6 +1,8 @@
 //! What client and server say to each other over one connection, as a plain value: greeting, then registration,
 //! login (OPAQUE) or resumption, then everything else.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use roomrtc_protocol::signaling::messages::{
     ClientMessage, ErrorCode, GoodbyeReason, OngoingCall, ServerMessage, UserPresence, VERSION,
 };
@@ -8,6 +10,9 @@ use roomrtc_protocol::signaling::opaque::{ClientLogin, ClientRegistration, Opaqu
 use roomrtc_protocol::signaling::{CertificateHash, UserName};
 
 use crate::ui_bridge::Password;
+
+/// A finalization of OPAQUE is one MAC of SHA-512 (RFC 9807 §6.1, KE3); zeros fit no login.
+const FINALIZATION_BYTES: usize = 64;
 
 /// What the user, or a lost connection, wants before the session is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,9 +240,19 @@ impl Conversation {
                 self.phase = Phase::Deciding { resuming: false };
                 Some(Output::Say(message))
             }
-            Err(error) => {
+            // The server waits for a last step, and counts the attempts: it says that the password is wrong.
+            Err(OpaqueError::WrongPassword) => {
+                self.phase = Phase::Deciding { resuming: false };
+                let finalization = BASE64.encode([0; FINALIZATION_BYTES]);
+                Some(Output::Say(ClientMessage::LoginFinish {
+                    finalization,
+                    take_over: false,
+                }))
+            }
+            Err(error @ (OpaqueError::Malformed | OpaqueError::Failed)) => {
+                tracing::warn!(%error, "the password could not be processed");
                 self.phase = Phase::Ready;
-                Some(Output::Refused(refusal_of(error).into()))
+                Some(Output::Refused(ErrorCode::Internal.into()))
             }
         }
     }
@@ -368,13 +383,6 @@ impl Conversation {
 fn unexpected(what: &str) -> Option<Output> {
     tracing::warn!(what, "the server said something out of turn");
     None
-}
-
-fn refusal_of(error: OpaqueError) -> ErrorCode {
-    match error {
-        OpaqueError::WrongPassword => ErrorCode::BadCredentials,
-        OpaqueError::Malformed | OpaqueError::Failed => ErrorCode::Internal,
-    }
 }
 
 #[cfg(test)]

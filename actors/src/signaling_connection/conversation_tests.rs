@@ -113,12 +113,28 @@ fn ana_registers_and_logs_in_over_one_connection() {
 }
 
 #[test]
-fn a_wrong_password_is_noticed_here_and_another_attempt_is_possible() {
+fn a_wrong_password_is_told_by_the_server_and_another_attempt_is_possible() {
     let mut conversation = ready();
     let (keys, file) = registered(&mut conversation);
-    let start = said(Some(conversation.request(log_in("wrong"))));
-    let answer = conversation.hear(login_response(&keys, &file, start));
-    let refused = stretched(&mut conversation, answer);
+    let ClientMessage::LoginStart { user, request } = said(Some(conversation.request(log_in("wrong"))))
+    else {
+        panic!()
+    };
+    let user = UserName::parse(&user).unwrap();
+    let (pending, response) = keys
+        .login_response(&user, Some(&file), &request, &certificate())
+        .unwrap();
+    let answer = conversation.hear(ServerMessage::LoginResponse { response });
+    let ClientMessage::LoginFinish { finalization, .. } = said(stretched(&mut conversation, answer)) else {
+        panic!()
+    };
+    assert_eq!(pending.finish(&finalization), Err(OpaqueError::WrongPassword));
+    let refused = conversation.hear(ServerMessage::Error {
+        code: ErrorCode::BadCredentials,
+        message: String::new(),
+        call: None,
+        retry_after_ms: None,
+    });
     let wrong = Refusal::from(ErrorCode::BadCredentials);
     assert!(matches!(refused, Some(Output::Refused(refusal)) if refusal == wrong));
     assert!(conversation.is_ready());
