@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::consent::{CONSENT_INTERVAL, CONSENT_TIMEOUT, DISCONNECTED_TIMEOUT};
 
-/// RFC 8445 §14.2: "ICE agents MUST NOT use a Ta value smaller than 5 ms". Nothing here needs it longer.
+/// RFC 8445 §14.2: all transactions together go out no more often than once every 5 ms. Nothing here needs it longer.
 const TA: Duration = Duration::from_millis(5);
 /// First retransmission of a check. RFC 8445 §14.3 says 500 ms, browsers 250 ms.
 const INITIAL_RTO: Duration = Duration::from_millis(250);
@@ -16,7 +16,7 @@ const CHECKING_TIMEOUT: Duration = Duration::from_secs(30);
 const GATHERING_TIMEOUT: Duration = Duration::from_secs(3);
 /// A STUN server is asked so often (RFC 8489 §6.2.1, Rc).
 const STUN_REQUESTS: u32 = 7;
-/// RFC 8445 §6.1.2.5: "this value MUST be configurable", and 100 is its default.
+/// RFC 8445 §6.1.2.5: 100 "but the value MUST be configurable".
 const MAX_PAIRS: usize = 100;
 /// Candidates taken from a peer, signaled and peer-reflexive together; with ours they make the pairs.
 const MAX_REMOTE_CANDIDATES: usize = 32;

@@ -9,15 +9,20 @@ use ::sdp::description::session::{Origin, SessionDescription as Lines, TimeDescr
 
 use super::section::{Inherited, MediaSection};
 
-/// Longest description that is read, bytes; a Chromium offer with everything has about 8,000.
+/// Longest description that is read where nothing else is said, bytes; a Chromium offer with everything has about 8,000.
 pub const MAX_LENGTH: usize = 64 * 1024;
+/// Most media sections that are read where nothing else is said; a call has three.
+pub const MAX_SECTIONS: usize = 16;
 
 /// Why a description cannot be used.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum SdpError {
-    /// Longer than [`MAX_LENGTH`].
-    #[error("the description is longer than {MAX_LENGTH} bytes")]
+    /// Longer than is read, such as [`MAX_LENGTH`].
+    #[error("the description is too long")]
     TooLong,
+    /// More media sections than are read, such as [`MAX_SECTIONS`].
+    #[error("the description has too many media sections")]
+    TooManySections,
     /// Not SDP.
     #[error("the description is malformed")]
     Malformed(#[source] ::sdp::Error),
@@ -42,36 +47,52 @@ pub struct SessionDescription {
     pub session_id: u64,
     /// Counts the descriptions of one party in a session.
     pub session_version: u64,
+    /// The session's name (RFC 8866 §5.3); means nothing here.
+    pub session_name: String,
     /// The `mid`s that share one transport, in order: the first BUNDLE group (RFC 9143).
     pub bundle: Vec<String>,
     /// The media sections. Their order is the same in offer and answer.
     pub sections: Vec<MediaSection>,
 }
 
-impl FromStr for SessionDescription {
-    type Err = SdpError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > MAX_LENGTH {
+impl SessionDescription {
+    /// Reads a description within limits.
+    ///
+    /// # Errors
+    /// If it is malformed or exceeds a limit.
+    pub fn parse_within(text: &str, max_length: usize, max_sections: usize) -> Result<Self, SdpError> {
+        if text.len() > max_length {
             return Err(SdpError::TooLong);
         }
         let lines = Lines::unmarshal(&mut Cursor::new(text.as_bytes())).map_err(SdpError::Malformed)?;
+        if lines.media_descriptions.len() > max_sections {
+            return Err(SdpError::TooManySections);
+        }
         let mut inherited = Inherited::default();
         lines
             .attributes
             .iter()
             .for_each(|attribute| inherited.take(attribute));
-        let bundle = lines.attributes.iter().find_map(bundle_group).unwrap_or_default();
+        let sections = lines
+            .media_descriptions
+            .iter()
+            .map(|media| MediaSection::parse(media, &inherited));
         Ok(SessionDescription {
             session_id: lines.origin.session_id,
             session_version: lines.origin.session_version,
-            bundle,
-            sections: lines
-                .media_descriptions
-                .iter()
-                .map(|m| MediaSection::parse(m, &inherited))
-                .collect(),
+            bundle: lines.attributes.iter().find_map(bundle_group).unwrap_or_default(),
+            sections: sections.collect(),
+            session_name: lines.session_name,
         })
+    }
+}
+
+/// Within [`MAX_LENGTH`] and [`MAX_SECTIONS`].
+impl FromStr for SessionDescription {
+    type Err = SdpError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse_within(text, MAX_LENGTH, MAX_SECTIONS)
     }
 }
 
@@ -99,7 +120,7 @@ impl fmt::Display for SessionDescription {
                 address_type: "IP4".to_owned(),
                 unicast_address: "127.0.0.1".to_owned(),
             },
-            session_name: "-".to_owned(),
+            session_name: self.session_name.clone(),
             time_descriptions: vec![TimeDescription::default()],
             attributes,
             media_descriptions: self.sections.iter().map(MediaSection::print).collect(),

@@ -111,7 +111,7 @@ pub fn answer(
 /// # Errors
 /// If the answer does not fit the offer, lacks what secures the transport, or refuses everything.
 pub fn complete(offer: &SessionDescription, answer: &SessionDescription) -> Result<Negotiated, SdpError> {
-    // RFC 3264 §6: "The answer MUST contain the same number of m-lines as the offer", in the same order.
+    // RFC 3264 §6: "The answer MUST contain exactly the same number of 'm=' lines as the offer", in the same order.
     let same = |(ours, theirs): (&MediaSection, &MediaSection)| ours.kind == theirs.kind;
     if offer.sections.len() != answer.sections.len() {
         return Err(SdpError::BadAnswer("another number of sections"));
@@ -186,7 +186,7 @@ fn settle(
 }
 
 fn opus(payload_type: u8) -> Codec {
-    const STEREO: u16 = 2; // RFC 7587 §7: "the number of channels MUST be 2", whatever is sent
+    const STEREO: u16 = 2; // RFC 7587 §7: always 2, whatever is sent
     let codec = Codec::new(payload_type, "opus", OPUS_CLOCK_RATE).with_parameters(OPUS_PARAMETERS);
     Codec {
         channels: Some(STEREO),
@@ -333,6 +333,7 @@ impl LocalParameters {
 
     fn describe_session(&self, sections: Vec<MediaSection>) -> SessionDescription {
         const FIRST_VERSION: u64 = 2; // as browsers count
+        const NO_NAME: &str = "-"; // RFC 8866 §5.3 recommends it where there is none
         // RFC 9143 §7.3.3: a rejected section is in no group.
         let used = sections
             .iter()
@@ -340,6 +341,7 @@ impl LocalParameters {
         SessionDescription {
             session_id: self.session_id,
             session_version: FIRST_VERSION,
+            session_name: NO_NAME.to_owned(),
             bundle: used.map(|section| section.mid.clone()).collect(),
             sections,
         }

@@ -229,7 +229,7 @@ impl MediaSection {
                 send: false,
                 receive: false,
             },
-            // "at least one format must be present", otherwise meaningless.
+            // RFC 3264 §6: a format must stand there, but means nothing.
             codecs: offered.codecs.first().cloned().into_iter().collect(),
             ..MediaSection::new(offered.kind, &offered.mid)
         }

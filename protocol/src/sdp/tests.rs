@@ -378,6 +378,15 @@ fn a_description_without_end_is_not_read() {
     assert_eq!(text.parse::<SessionDescription>(), Err(SdpError::TooLong));
 }
 
+#[test]
+fn limits_are_the_callers() {
+    let text = offer(&client(1)).to_string();
+    let within = SessionDescription::parse_within;
+    assert!(within(&text, text.len(), 3).is_ok());
+    assert_eq!(within(&text, text.len() - 1, 3), Err(SdpError::TooLong));
+    assert_eq!(within(&text, text.len(), 2), Err(SdpError::TooManySections));
+}
+
 /// What a hostile peer could do to a real text.
 fn mutate(text: &str, cuts: &[(prop::sample::Index, u8)]) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
