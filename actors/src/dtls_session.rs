@@ -14,10 +14,11 @@ mod certificate;
 mod handshake;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use bytes::Bytes;
+use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Keep, Port, mail};
 use roomrtc_protocol::dtls_record::guard::{Dropped, Guard};
 use roomrtc_protocol::dtls_record::sealed::{Opened, Records};
@@ -35,6 +36,9 @@ use crate::srtp::Srtp;
 
 /// Datagrams that came before the handshake was started and are kept: a peer's first flight.
 const EARLY_DATAGRAMS: usize = 8;
+
+/// SCTP packets that wait for the handshake: the association's first.
+const EARLY_PACKETS: usize = 8;
 
 /// A fatal alert during the handshake proves nothing, so a genuine peer gets this long to go on.
 const ALERT_GRACE: Duration = Duration::from_secs(2);
@@ -137,6 +141,8 @@ pub struct DtlsSession {
     setup: DtlsSetup,
     guard: Guard,
     reported: Dropped,
+    /// To be sent once there are keys.
+    early_packets: Vec<Bytes>,
     state: State,
 }
 
@@ -155,12 +161,13 @@ impl DtlsSession {
             setup,
             guard,
             reported: Dropped::default(),
+            early_packets: Vec::new(),
             state,
         }
     }
 
     fn receive(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
-        let now = Instant::now();
+        let now = now();
         let mut packets = Vec::with_capacity(datagrams.len());
         for datagram in datagrams {
             if let State::Waiting { early } = &mut self.state {
@@ -213,6 +220,15 @@ impl DtlsSession {
         None
     }
 
+    fn send(&self, session: &Session, packets: &[Bytes]) {
+        let mut records = session.records();
+        let sealed: Result<Vec<Bytes>, _> = packets.iter().map(|packet| records.seal(packet)).collect();
+        match sealed {
+            Ok(datagrams) => self.setup.ice.tell(SendDatagrams(datagrams)),
+            Err(error) => warn!(%error, "packets not sent"),
+        }
+    }
+
     fn pass_on(&self, packets: Vec<Bytes>) {
         if !packets.is_empty() {
             self.setup.sctp.tell(SctpPackets(packets));
@@ -260,6 +276,10 @@ impl DtlsSession {
         let profile = finished.contexts.profile().to_string();
         self.setup.srtp.install(finished.contexts);
         self.setup.session.put(session.clone());
+        let early = std::mem::take(&mut self.early_packets);
+        if !early.is_empty() {
+            self.send(&session, &early);
+        }
         self.state = State::Connected(session);
         let version_and_cipher = handshake::VERSION_AND_CIPHER.to_owned();
         self.setup.events.tell(DtlsEvent::Connected {
@@ -334,14 +354,13 @@ impl Handler<SendRecords> for DtlsSession {
     type Result = ();
 
     fn handle(&mut self, SendRecords(packets): SendRecords, _: &mut Self::Context) {
-        let State::Connected(session) = &self.state else {
-            return;
-        };
-        let mut records = session.records();
-        let sealed: Result<Vec<Bytes>, _> = packets.iter().map(|packet| records.seal(packet)).collect();
-        match sealed {
-            Ok(datagrams) => self.setup.ice.tell(SendDatagrams(datagrams)),
-            Err(error) => warn!(%error, "packets not sent"),
+        match &self.state {
+            State::Connected(session) => self.send(session, &packets),
+            State::Waiting { .. } | State::Handshaking { .. } => {
+                let room = EARLY_PACKETS.saturating_sub(self.early_packets.len());
+                self.early_packets.extend(packets.into_iter().take(room));
+            }
+            State::Closed => {}
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod counters;
 pub mod decoder;
 pub mod dtls_session;
 pub mod encoder;
+pub mod file_transfer;
 pub mod ice_agent;
 pub mod playout;
 pub mod rtcp_reporter;

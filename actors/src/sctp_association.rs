@@ -1,9 +1,403 @@
-//! SCTP of a call.
+//! The data channels of a call (RFC 8831): SCTP between the DTLS session and those who talk to the peer.
+//!
+//! Hears [`StartAssociation`] and [`SendPeerMedia`] from the call, [`SctpPackets`] from the DTLS session and
+//! [`ChannelOrder`] from the file transfers; tells the DTLS session what to send, the file transfers
+//! [`ChannelNews`], the call what the peer sends at the moment ([`PeerMedia`]).
+//!
+//! Besides the channels of files there is one named `control`, opened by the offerer: JSON texts such as
+//! `{"type":"media","microphone":true,"camera":false}`.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use actix::{Actor, Context, Handler};
 use bytes::Bytes;
-use roomrtc_kit::mail;
+use roomrtc_kit::deadline::now;
+use roomrtc_kit::{Deadline, Keep, Port, Timed, mail};
+use roomrtc_protocol::data_channel::{ChannelId, DataChannels, Event, Message, Output};
+use roomrtc_protocol::{file_transfer, sctp};
+use serde::{Deserialize, Serialize};
+use tracing::{debug, info, warn};
+
+use crate::call_events::PeerMedia;
+use crate::dtls_session::SendRecords;
+use crate::file_transfer::ChannelNews;
+use crate::ui_bridge::TransferId;
+
+/// The channel for what the two clients tell each other about the call.
+const CONTROL_LABEL: &str = "control";
+const CONTROL_PROTOCOL: &str = "roomrtc-control";
+
+/// Longest control message taken.
+const MAX_CONTROL: usize = 1024;
+
+/// Packets that came before the association was started and are kept.
+const EARLY_PACKETS: usize = 16;
 
 /// SCTP packets from the DTLS session.
 pub struct SctpPackets(pub Vec<Bytes>);
 
-mail! { SctpPackets: newest(1024); }
+/// Begin: the descriptions are known.
+#[derive(Clone, Copy, Debug)]
+pub struct StartAssociation {
+    /// Whether we are the DTLS client, who connects and has the even streams.
+    pub client: bool,
+    /// Whether we made the offer, and so open the control channel.
+    pub offerer: bool,
+    /// Largest message the peer takes (`a=max-message-size`); 0 means any (RFC 8841 §6.1).
+    pub max_message_size: usize,
+}
+
+/// Tell the peer what we send at the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct SendPeerMedia {
+    /// Whether sound is sent.
+    pub microphone: bool,
+    /// Whether pictures are sent.
+    pub camera: bool,
+}
+
+/// What the file transfers want of their channels.
+#[derive(Clone, Debug)]
+pub enum ChannelOrder {
+    /// Open one; [`ChannelNews::Ready`] answers.
+    Open(TransferId),
+    /// Send a message.
+    Send(ChannelId, Message),
+    /// Stop (true) or go on taking messages.
+    Pause(ChannelId, bool),
+    /// Close it once all that was sent has arrived.
+    Close(ChannelId),
+    /// Close all channels of files: nobody is responsible for them any more.
+    CloseAll,
+}
+
+mail! { SctpPackets: newest(1024); StartAssociation; SendPeerMedia; ChannelOrder; }
+
+/// What all lives of an association share.
+#[derive(Clone)]
+pub struct SctpSetup {
+    /// Where packets go.
+    pub dtls: Port<SendRecords>,
+    /// Where the news of files' channels goes.
+    pub files: Port<ChannelNews>,
+    /// Where the peer's state goes.
+    pub peer_media: Port<PeerMedia>,
+    /// Limits of the association.
+    pub settings: sctp::Settings,
+    /// Channels open at one time.
+    pub max_channels: usize,
+    /// Whether an earlier life had an association; the peer still does.
+    pub started: Keep<StartAssociation>,
+}
+
+/// What is said on the control channel.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ControlMessage {
+    Media { microphone: bool, camera: bool },
+}
+
+/// A channel of a file.
+#[derive(Default)]
+struct FileChannel {
+    /// Bytes of pieces given to it, and how many of them the file transfers know to have arrived.
+    given: u64,
+    reported: u64,
+}
+
+/// The actor.
+pub struct SctpAssociation {
+    setup: SctpSetup,
+    channels: Option<DataChannels>,
+    early: Vec<Bytes>,
+    control: Option<ChannelId>,
+    /// What the peer should know, once it can be told.
+    media: Option<SendPeerMedia>,
+    files: BTreeMap<ChannelId, FileChannel>,
+    deadline: Deadline,
+}
+
+impl SctpAssociation {
+    /// An association that waits for [`StartAssociation`].
+    pub fn new(setup: SctpSetup) -> Self {
+        SctpAssociation {
+            setup,
+            channels: None,
+            early: Vec::new(),
+            control: None,
+            media: None,
+            files: BTreeMap::new(),
+            deadline: Deadline::default(),
+        }
+    }
+
+    /// Lets the machine say all it has to say; its packets leave together.
+    fn drive(&mut self, ctx: &mut Context<Self>) {
+        let now = now();
+        let mut packets = Vec::new();
+        while let Some(output) = self
+            .channels
+            .as_mut()
+            .and_then(|channels| channels.poll_output(now))
+        {
+            match output {
+                Output::Transmit(packet) => packets.push(packet),
+                Output::Event(event) => self.hear(event),
+            }
+        }
+        if !packets.is_empty() {
+            self.setup.dtls.tell(SendRecords(packets));
+        }
+        self.report_acknowledged();
+        let next = self.channels.as_ref().and_then(DataChannels::next_timeout);
+        let mut deadline = std::mem::take(&mut self.deadline);
+        deadline.arm(next, ctx);
+        self.deadline = deadline;
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Connected => info!("SCTP connected"),
+            Event::Opened {
+                channel,
+                label,
+                protocol,
+            } => self.opened(channel, &label, &protocol),
+            Event::Message { channel, message } if self.files.contains_key(&channel) => {
+                self.setup.files.tell(ChannelNews::Message(channel, message));
+            }
+            Event::Message { channel, message } if self.control == Some(channel) => {
+                self.hear_control(&message)
+            }
+            Event::Message { .. } | Event::BufferedAmountLow(_) => {}
+            Event::Closed(channel) => {
+                if self.control == Some(channel) {
+                    self.control = None;
+                }
+                if self.files.remove(&channel).is_some() {
+                    self.setup.files.tell(ChannelNews::Closed(channel));
+                }
+            }
+            Event::Ended { reason } => {
+                warn!(%reason, "SCTP ended");
+                self.channels = None;
+                self.control = None;
+                self.files.clear();
+                self.setup.files.tell(ChannelNews::Ended);
+            }
+        }
+    }
+
+    fn opened(&mut self, channel: ChannelId, label: &str, protocol: &str) {
+        debug!(?channel, label, protocol, "channel opened by the peer");
+        match (label, protocol) {
+            (file_transfer::LABEL, file_transfer::PROTOCOL) => {
+                self.files.insert(channel, FileChannel::default());
+                self.setup.files.tell(ChannelNews::Opened(channel));
+            }
+            (CONTROL_LABEL, CONTROL_PROTOCOL) if self.control.is_none() => {
+                self.control = Some(channel);
+                self.tell_media();
+            }
+            _ => {
+                if let Some(channels) = &mut self.channels {
+                    channels.close(channel);
+                }
+            }
+        }
+    }
+
+    fn hear_control(&mut self, message: &Message) {
+        let Message::Text(text) = message else { return };
+        if text.len() > MAX_CONTROL {
+            return;
+        }
+        match serde_json::from_str(text) {
+            Ok(ControlMessage::Media { microphone, camera }) => {
+                self.setup.peer_media.tell(PeerMedia { microphone, camera });
+            }
+            Err(error) => debug!(%error, "control message not understood"),
+        }
+    }
+
+    fn tell_media(&mut self) {
+        let (Some(channels), Some(control), Some(media)) = (&mut self.channels, self.control, self.media)
+        else {
+            return;
+        };
+        let message = ControlMessage::Media {
+            microphone: media.microphone,
+            camera: media.camera,
+        };
+        if let Ok(text) = serde_json::to_string(&message) {
+            let _ = channels.send(control, Message::Text(text));
+        }
+    }
+
+    fn report_acknowledged(&mut self) {
+        let Some(channels) = &mut self.channels else {
+            return;
+        };
+        for (&channel, file) in &mut self.files {
+            if file.given == file.reported {
+                continue;
+            }
+            let acknowledged = file
+                .given
+                .saturating_sub(channels.buffered_amount(channel) as u64);
+            if acknowledged > file.reported {
+                file.reported = acknowledged;
+                self.setup
+                    .files
+                    .tell(ChannelNews::Acknowledged(channel, acknowledged));
+            }
+        }
+    }
+
+    fn obey(&mut self, order: ChannelOrder) {
+        let Some(channels) = &mut self.channels else {
+            if let ChannelOrder::Open(transfer) = order {
+                self.setup.files.tell(ChannelNews::Refused(transfer));
+            }
+            return;
+        };
+        match order {
+            ChannelOrder::Open(transfer) => {
+                let opened = channels.open(file_transfer::LABEL, file_transfer::PROTOCOL);
+                self.setup.files.tell(match opened {
+                    Ok(channel) => {
+                        self.files.insert(channel, FileChannel::default());
+                        ChannelNews::Ready(transfer, channel)
+                    }
+                    Err(_) => ChannelNews::Refused(transfer),
+                });
+            }
+            ChannelOrder::Send(channel, message) => {
+                if let (Message::Binary(data), Some(file)) = (&message, self.files.get_mut(&channel)) {
+                    file.given += data.len() as u64;
+                }
+                if let Err(error) = channels.send(channel, message) {
+                    debug!(%error, ?channel, "message not sent");
+                }
+            }
+            ChannelOrder::Pause(channel, paused) => channels.set_paused(channel, paused),
+            ChannelOrder::Close(channel) => {
+                self.files.remove(&channel);
+                channels.close(channel);
+            }
+            ChannelOrder::CloseAll => {
+                for channel in std::mem::take(&mut self.files).into_keys() {
+                    channels.close(channel);
+                }
+            }
+        }
+    }
+}
+
+impl Actor for SctpAssociation {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        // The channels of an earlier life are gone.
+        if self.setup.started.get().is_some() {
+            self.setup.files.tell(ChannelNews::Ended);
+        }
+    }
+}
+
+impl Timed for SctpAssociation {
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+
+    fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
+        if let Some(channels) = &mut self.channels {
+            channels.handle_timeout(now);
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<StartAssociation> for SctpAssociation {
+    type Result = ();
+
+    fn handle(&mut self, start: StartAssociation, ctx: &mut Self::Context) {
+        if self.channels.is_some() {
+            return warn!("a second association was asked for");
+        }
+        let ours = self.setup.settings.max_message;
+        let max_send_message = if start.max_message_size == 0 {
+            ours
+        } else {
+            start.max_message_size.min(ours)
+        };
+        let settings = self.setup.settings.clone();
+        let mut channels =
+            DataChannels::new(settings, self.setup.max_channels, start.client, max_send_message);
+        if start.offerer {
+            self.control = channels.open(CONTROL_LABEL, CONTROL_PROTOCOL).ok();
+        }
+        let now = now();
+        for packet in std::mem::take(&mut self.early) {
+            channels.handle_input(now, packet);
+        }
+        self.channels = Some(channels);
+        self.setup.started.put(start);
+        self.tell_media();
+        self.drive(ctx);
+    }
+}
+
+impl Handler<SctpPackets> for SctpAssociation {
+    type Result = ();
+
+    fn handle(&mut self, SctpPackets(packets): SctpPackets, ctx: &mut Self::Context) {
+        let Some(channels) = &mut self.channels else {
+            let room = EARLY_PACKETS.saturating_sub(self.early.len());
+            return self.early.extend(packets.into_iter().take(room));
+        };
+        let now = now();
+        for packet in packets {
+            channels.handle_input(now, packet);
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<SendPeerMedia> for SctpAssociation {
+    type Result = ();
+
+    fn handle(&mut self, media: SendPeerMedia, ctx: &mut Self::Context) {
+        self.media = Some(media);
+        self.tell_media();
+        self.drive(ctx);
+    }
+}
+
+impl Handler<ChannelOrder> for SctpAssociation {
+    type Result = ();
+
+    fn handle(&mut self, order: ChannelOrder, ctx: &mut Self::Context) {
+        self.obey(order);
+        self.drive(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_control_message_is_the_agreed_one() {
+        let text = r#"{"type":"media","microphone":true,"camera":false}"#;
+        let message = ControlMessage::Media {
+            microphone: true,
+            camera: false,
+        };
+        assert_eq!(serde_json::to_string(&message).unwrap(), text);
+        assert_eq!(serde_json::from_str::<ControlMessage>(text).unwrap(), message);
+    }
+}

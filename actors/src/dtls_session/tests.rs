@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::AtomicU32;
+use std::time::Instant;
 
 use actix_rt::{Arbiter, System};
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Spec, Strategy, Supervisor};

@@ -121,10 +121,8 @@ impl Receiver {
 
     /// A piece asked for by [`Output::Write`] is on the disk, or the disk refused.
     pub fn handle_written(&mut self, now: Instant, result: Result<u64, String>) {
-        if self.state != State::Receiving {
-            return;
-        }
         match result {
+            Ok(_) if self.state != State::Receiving => {}
             Ok(bytes) => {
                 self.writing = self.writing.saturating_sub(1);
                 self.written += bytes;

@@ -46,11 +46,12 @@ pub struct Sender {
     settings: Settings,
     size: u64,
     state: State,
-    /// The next byte to be read, and to be sent.
+    /// Where the receiver asked us to begin, and the next byte to be read, sent and acknowledged.
+    start: u64,
     read: u64,
     sent: u64,
+    acknowledged: u64,
     reading: usize,
-    buffered: usize,
     deadline: Instant,
     outputs: VecDeque<Output>,
 }
@@ -61,10 +62,11 @@ impl Sender {
         let mut sender = Sender {
             size: offer.size,
             state: State::Offered,
+            start: 0,
             read: 0,
             sent: 0,
+            acknowledged: 0,
             reading: 0,
-            buffered: 0,
             deadline: now + settings.offer_timeout,
             outputs: VecDeque::new(),
             settings,
@@ -84,7 +86,7 @@ impl Sender {
         match (Control::parse(text), self.state) {
             (_, State::Ended) => {}
             (Ok(Control::Accept { offset }), State::Offered) if offset <= self.size => {
-                (self.read, self.sent) = (offset, offset);
+                (self.start, self.read, self.sent, self.acknowledged) = (offset, offset, offset, offset);
                 self.state = State::Sending;
                 self.deadline = now + self.settings.stall_timeout;
                 self.outputs.push_back(Output::Accepted);
@@ -121,7 +123,6 @@ impl Sender {
         match piece {
             Ok(data) if data.len() as u64 == self.piece_length(self.sent) => {
                 self.sent += data.len() as u64;
-                self.buffered += data.len();
                 self.outputs.push_back(Output::Send(Message::Binary(data)));
                 self.go_on();
             }
@@ -130,13 +131,14 @@ impl Sender {
         }
     }
 
-    /// So much of what was sent is not acknowledged yet.
-    pub fn handle_buffered(&mut self, now: Instant, amount: usize) {
-        if amount < self.buffered {
-            self.deadline = self.deadline.max(now + self.settings.stall_timeout);
+    /// So many bytes of all pieces given to the channel have arrived at the peer.
+    pub fn handle_acknowledged(&mut self, now: Instant, bytes: u64) {
+        let acknowledged = (self.start + bytes).min(self.sent);
+        if acknowledged > self.acknowledged {
+            self.acknowledged = acknowledged;
+            self.deadline = now + self.settings.stall_timeout;
+            self.go_on();
         }
-        self.buffered = amount;
-        self.go_on();
     }
 
     /// The user stops it.
@@ -171,7 +173,7 @@ impl Sender {
 
     /// Bytes the peer has for certain.
     pub fn acknowledged(&self) -> u64 {
-        self.sent.saturating_sub(self.buffered as u64)
+        self.acknowledged
     }
 
     /// Whether it is over, well or not.
@@ -188,7 +190,7 @@ impl Sender {
         while self.state == State::Sending
             && self.read < self.size
             && self.reading < self.settings.disk_queue
-            && self.buffered + self.reading * self.settings.chunk < self.settings.buffered_high
+            && self.read - self.acknowledged < self.settings.buffered_high as u64
         {
             let (offset, length) = (self.read, self.piece_length(self.read));
             self.read += length;

@@ -55,6 +55,8 @@ struct Story {
     /// How it ended, at the sender and at the receiver.
     ends: [Option<Result<(), Failure>>; 2],
     most_buffered: usize,
+    /// Bytes of all pieces given to the channel.
+    given: u64,
 }
 
 impl Story {
@@ -74,6 +76,7 @@ impl Story {
             discarded: false,
             ends: [None, None],
             most_buffered: 0,
+            given: 0,
         }
     }
 
@@ -123,7 +126,8 @@ impl Story {
         let now = self.pair.now;
         let buffered = self.pair.ends[0].buffered_amount(self.channel);
         self.most_buffered = self.most_buffered.max(buffered);
-        self.sender.handle_buffered(now, buffered);
+        self.sender
+            .handle_acknowledged(now, self.given.saturating_sub(buffered as u64));
         if let Twist::SenderCancels(after) = self.twist
             && self.sender.acknowledged() >= after
         {
@@ -131,7 +135,12 @@ impl Story {
         }
         while let Some(output) = self.sender.poll_output() {
             match output {
-                sender::Output::Send(message) => drop(self.pair.ends[0].send(self.channel, message)),
+                sender::Output::Send(message) => {
+                    if let Message::Binary(data) = &message {
+                        self.given += data.len() as u64;
+                    }
+                    let _ = self.pair.ends[0].send(self.channel, message);
+                }
                 sender::Output::Read { offset, length } => {
                     let mut end = offset as usize + length;
                     if let Twist::SendersFileShrinks(to) = self.twist {

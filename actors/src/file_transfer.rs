@@ -1,0 +1,541 @@
+//! The files of a call, both ways: each a machine of [`roomrtc_protocol::file_transfer`], a data channel and a
+//! thread for the disk.
+//!
+//! Hears [`SendFile`], [`AcceptFile`], [`DeclineFile`] and [`CancelFile`] from the call, [`ChannelNews`] from the
+//! SCTP association and [`DiskReport`] from the [`disk`]'s threads; tells the SCTP association [`ChannelOrder`]
+//! and the call [`FileReport`].
+
+mod disk;
+mod transfer;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Context, Handler};
+use bytes::Bytes;
+use roomrtc_kit::deadline::now;
+use roomrtc_kit::{Addr, Deadline, Keep, Port, Timed, mail};
+use roomrtc_protocol::data_channel::{ChannelId, Message};
+use roomrtc_protocol::file_transfer::Settings;
+use roomrtc_protocol::file_transfer::control::{Hash, Offer};
+use roomrtc_protocol::file_transfer::name::safe_name;
+use roomrtc_protocol::file_transfer::receiver::Receiver;
+use roomrtc_protocol::file_transfer::sender::Sender;
+use tracing::{debug, info};
+
+use self::disk::{Reading, Writing};
+use self::transfer::{Incoming, Outgoing, Transfer, Way, media_type};
+use crate::call_events::FileReport;
+use crate::sctp_association::ChannelOrder;
+use crate::ui_bridge::{FileEnd, FileEvent, TransferId};
+
+/// Offer a file to the peer.
+#[derive(Clone, Debug)]
+pub struct SendFile {
+    /// Names the transfer, from [`TransferIds`].
+    pub transfer: TransferId,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Take an offered file into a folder.
+#[derive(Clone, Debug)]
+pub struct AcceptFile {
+    /// Which.
+    pub transfer: TransferId,
+    /// Where to.
+    pub directory: PathBuf,
+}
+
+/// Refuse an offered file.
+#[derive(Clone, Copy, Debug)]
+pub struct DeclineFile(pub TransferId);
+
+/// Stop a transfer.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelFile(pub TransferId);
+
+/// What happens to the channels of files.
+#[derive(Clone, Debug)]
+pub enum ChannelNews {
+    /// The channel asked for by [`ChannelOrder::Open`].
+    Ready(TransferId, ChannelId),
+    /// There is no channel for this file.
+    Refused(TransferId),
+    /// The peer has opened a channel for a file.
+    Opened(ChannelId),
+    /// A message arrived.
+    Message(ChannelId, Message),
+    /// So many bytes of pieces given to the channel have arrived.
+    Acknowledged(ChannelId, u64),
+    /// The channel is gone.
+    Closed(ChannelId),
+    /// All channels are gone.
+    Ended,
+}
+
+/// What a disk did.
+#[derive(Debug)]
+pub struct DiskReport {
+    transfer: TransferId,
+    news: DiskNews,
+}
+
+#[derive(Debug)]
+enum DiskNews {
+    Hashed(Result<(u64, Hash), String>),
+    Read(Result<Bytes, String>),
+    Written(Result<u64, String>),
+    Verified(Hash),
+    Stored(Result<PathBuf, String>),
+}
+
+mail! { SendFile; AcceptFile; DeclineFile; CancelFile; ChannelNews; DiskReport; }
+
+/// Names transfers, for all calls of a client run. Clones share the count.
+#[derive(Clone, Debug, Default)]
+pub struct TransferIds(Arc<AtomicU64>);
+
+impl TransferIds {
+    /// One that was not used before.
+    pub fn next(&self) -> TransferId {
+        TransferId(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// Limits of the transfers.
+#[derive(Clone, Debug)]
+pub struct FileSettings {
+    /// Limits of each.
+    pub transfer: Settings,
+    /// Files under way at one time: more wait here, and more from the peer are declined.
+    pub max_concurrent: usize,
+    /// Time between two reports of progress.
+    pub progress_interval: Duration,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        let progress_interval = Duration::from_millis(200);
+        FileSettings {
+            transfer: Settings::default(),
+            max_concurrent: 8,
+            progress_interval,
+        }
+    }
+}
+
+/// What all lives of the transfers share.
+#[derive(Clone)]
+pub struct FileSetup {
+    /// This actor: where its disks report to.
+    pub me: Addr<FileTransfers>,
+    /// Where channels are.
+    pub sctp: Port<ChannelOrder>,
+    /// Where the news goes.
+    pub events: Port<FileReport>,
+    /// Names incoming files.
+    pub ids: TransferIds,
+    /// Limits.
+    pub settings: FileSettings,
+    /// The files under way: what a crash has broken off.
+    pub under_way: Keep<BTreeSet<TransferId>>,
+}
+
+/// The actor.
+pub struct FileTransfers {
+    setup: FileSetup,
+    transfers: BTreeMap<TransferId, Transfer>,
+    waiting: VecDeque<SendFile>,
+    deadline: Deadline,
+}
+
+impl FileTransfers {
+    /// No transfers yet.
+    pub fn new(setup: FileSetup) -> Self {
+        FileTransfers {
+            setup,
+            transfers: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            deadline: Deadline::default(),
+        }
+    }
+
+    fn tell(&self, event: FileEvent) {
+        self.setup.events.tell(FileReport(event));
+    }
+
+    fn failed(&self, transfer: TransferId, reason: FileEnd) {
+        info!(transfer = transfer.0, ?reason, "file not transferred");
+        self.tell(FileEvent::Failed { transfer, reason });
+    }
+
+    fn insert(&mut self, transfer: TransferId, way: Way, channel: Option<ChannelId>) {
+        let now = now();
+        let entry = Transfer {
+            way,
+            channel,
+            started: now,
+            reported: (now, 0),
+        };
+        self.transfers.insert(transfer, entry);
+        self.keep();
+    }
+
+    /// Forgets a transfer; its disk thread ends, and what is not stored is deleted.
+    fn remove(&mut self, transfer: TransferId) {
+        self.transfers.remove(&transfer);
+        self.keep();
+    }
+
+    fn keep(&self) {
+        self.setup.under_way.put(self.transfers.keys().copied().collect());
+    }
+
+    fn of_channel(&mut self, channel: ChannelId) -> Option<(TransferId, &mut Transfer)> {
+        let mut transfers = self.transfers.iter_mut();
+        transfers
+            .find(|(_, entry)| entry.channel == Some(channel))
+            .map(|(&id, entry)| (id, entry))
+    }
+
+    /// Begins with a file, or lets it wait for its turn.
+    fn begin(&mut self, order: SendFile) {
+        if self.transfers.len() >= self.setup.settings.max_concurrent {
+            return self.waiting.push_back(order);
+        }
+        let SendFile { transfer, path } = order;
+        match Reading::begin(transfer, path.clone(), self.setup.me.port()) {
+            Ok(disk) => {
+                let way = Way::Out(Outgoing {
+                    path,
+                    disk,
+                    offer: None,
+                    machine: None,
+                });
+                self.insert(transfer, way, None);
+            }
+            Err(error) => self.failed(transfer, FileEnd::Disk(error.to_string())),
+        }
+    }
+
+    /// Carries out what the machines ask for, ends what has ended and begins what waits.
+    fn drive(&mut self, ctx: &mut Context<Self>) {
+        let ids: Vec<TransferId> = self.transfers.keys().copied().collect();
+        for id in ids {
+            self.drive_one(id);
+        }
+        while self.transfers.len() < self.setup.settings.max_concurrent
+            && let Some(order) = self.waiting.pop_front()
+        {
+            self.begin(order);
+        }
+        let next = self.transfers.values().filter_map(Transfer::next_timeout).min();
+        let mut deadline = std::mem::take(&mut self.deadline);
+        deadline.arm(next, ctx);
+        self.deadline = deadline;
+    }
+
+    fn drive_one(&mut self, id: TransferId) {
+        let setup = self.setup.clone();
+        let Some(entry) = self.transfers.get_mut(&id) else {
+            return;
+        };
+        let mut news = Vec::new();
+        entry.carry_out(id, &setup, &mut news);
+        entry.report_progress(id, setup.settings.progress_interval, &mut news);
+        let over = entry.ended();
+        for event in news {
+            match event {
+                FileEvent::Failed { transfer, reason } => self.failed(transfer, reason),
+                event => self.tell(event),
+            }
+        }
+        if over {
+            self.remove(id);
+        }
+    }
+
+    fn hashed(&mut self, transfer: TransferId, result: Result<(u64, Hash), String>) {
+        let Some(Transfer {
+            way: Way::Out(outgoing),
+            ..
+        }) = self.transfers.get_mut(&transfer)
+        else {
+            return;
+        };
+        match result {
+            Ok((size, hash)) => {
+                let name = outgoing
+                    .path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let name = name.unwrap_or_default();
+                let media_type = media_type(&outgoing.path).to_owned();
+                outgoing.offer = Some(Offer {
+                    name: name.clone(),
+                    size,
+                    media_type,
+                    hash,
+                });
+                self.setup.sctp.tell(ChannelOrder::Open(transfer));
+                self.tell(FileEvent::Offered { transfer, name, size });
+            }
+            Err(error) => {
+                self.remove(transfer);
+                self.failed(transfer, FileEnd::Disk(error));
+            }
+        }
+    }
+
+    fn ready(&mut self, transfer: TransferId, channel: ChannelId) {
+        let settings = self.setup.settings.transfer.clone();
+        let Some(entry) = self.transfers.get_mut(&transfer) else {
+            // Cancelled meanwhile.
+            return self.setup.sctp.tell(ChannelOrder::Close(channel));
+        };
+        if let Way::Out(outgoing) = &mut entry.way
+            && let Some(offer) = &outgoing.offer
+        {
+            outgoing.machine = Some(Sender::new(now(), offer.clone(), settings));
+            entry.channel = Some(channel);
+        }
+    }
+
+    fn opened(&mut self, channel: ChannelId) {
+        if self.transfers.len() >= self.setup.settings.max_concurrent {
+            debug!(?channel, "one file too many");
+            return self.setup.sctp.tell(ChannelOrder::Close(channel));
+        }
+        let machine = Receiver::new(now(), self.setup.settings.transfer.clone());
+        let way = Way::In(Incoming {
+            machine,
+            disk: None,
+            path: PathBuf::new(),
+        });
+        self.insert(self.setup.ids.next(), way, Some(channel));
+    }
+}
+
+impl Actor for FileTransfers {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        // What an earlier life had under way is lost, and its channels are nobody's.
+        let lost = self.setup.under_way.get().unwrap_or_default();
+        if !lost.is_empty() {
+            self.setup.sctp.tell(ChannelOrder::CloseAll);
+            for transfer in lost {
+                self.failed(
+                    transfer,
+                    FileEnd::Protocol("the transfer was interrupted".to_owned()),
+                );
+            }
+            self.keep();
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if std::thread::panicking() {
+            return; // The next life tells.
+        }
+        let waiting = self.waiting.iter().map(|order| order.transfer);
+        for transfer in self.transfers.keys().copied().chain(waiting) {
+            self.failed(transfer, FileEnd::CallEnded);
+        }
+        self.setup.under_way.clear();
+    }
+}
+
+impl Timed for FileTransfers {
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+
+    fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
+        for entry in self.transfers.values_mut() {
+            entry.handle_timeout(now);
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<SendFile> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, order: SendFile, ctx: &mut Self::Context) {
+        self.begin(order);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<AcceptFile> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, AcceptFile { transfer, directory }: AcceptFile, ctx: &mut Self::Context) {
+        let disk_reports = self.setup.me.port();
+        if let Some(Transfer {
+            way: Way::In(incoming),
+            started,
+            ..
+        }) = self.transfers.get_mut(&transfer)
+            && let Some(offer) = incoming.machine.offer()
+            && incoming.disk.is_none()
+        {
+            *started = now();
+            match Writing::begin(transfer, directory, safe_name(&offer.name), disk_reports) {
+                Ok(disk) => {
+                    incoming.disk = Some(disk);
+                    incoming.machine.accept(now(), 0);
+                }
+                Err(error) => incoming.machine.handle_written(now(), Err(error.to_string())),
+            }
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<DeclineFile> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, DeclineFile(transfer): DeclineFile, ctx: &mut Self::Context) {
+        if let Some(Transfer {
+            way: Way::In(incoming),
+            ..
+        }) = self.transfers.get_mut(&transfer)
+        {
+            incoming.machine.decline();
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<CancelFile> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, CancelFile(transfer): CancelFile, ctx: &mut Self::Context) {
+        let waited = self.waiting.iter().position(|order| order.transfer == transfer);
+        if let Some(at) = waited {
+            self.waiting.remove(at);
+            self.failed(transfer, FileEnd::Cancelled);
+        }
+        match self.transfers.get_mut(&transfer).map(|entry| &mut entry.way) {
+            Some(Way::In(incoming)) => incoming.machine.cancel(),
+            Some(Way::Out(Outgoing {
+                machine: Some(machine),
+                ..
+            })) => machine.cancel(),
+            Some(Way::Out(_)) => {
+                self.remove(transfer);
+                self.failed(transfer, FileEnd::Cancelled);
+            }
+            None => {}
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<ChannelNews> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, news: ChannelNews, ctx: &mut Self::Context) {
+        let now = now();
+        match news {
+            ChannelNews::Ready(transfer, channel) => self.ready(transfer, channel),
+            ChannelNews::Refused(transfer) => {
+                self.remove(transfer);
+                self.failed(transfer, FileEnd::Protocol("there is no data channel".to_owned()));
+            }
+            ChannelNews::Opened(channel) => self.opened(channel),
+            ChannelNews::Message(channel, message) => match self.of_channel(channel) {
+                Some((
+                    _,
+                    Transfer {
+                        way: Way::In(incoming),
+                        ..
+                    },
+                )) => {
+                    incoming.machine.handle_message(now, message);
+                }
+                Some((
+                    _,
+                    Transfer {
+                        way:
+                            Way::Out(Outgoing {
+                                machine: Some(machine),
+                                ..
+                            }),
+                        ..
+                    },
+                )) => {
+                    machine.handle_message(now, &message);
+                }
+                _ => {}
+            },
+            ChannelNews::Acknowledged(channel, bytes) => {
+                if let Some((
+                    _,
+                    Transfer {
+                        way:
+                            Way::Out(Outgoing {
+                                machine: Some(machine),
+                                ..
+                            }),
+                        ..
+                    },
+                )) = self.of_channel(channel)
+                {
+                    machine.handle_acknowledged(now, bytes);
+                }
+            }
+            ChannelNews::Closed(channel) => {
+                if let Some((_, entry)) = self.of_channel(channel) {
+                    entry.handle_closed();
+                }
+            }
+            ChannelNews::Ended => self.transfers.values_mut().for_each(Transfer::handle_closed),
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<DiskReport> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, DiskReport { transfer, news }: DiskReport, ctx: &mut Self::Context) {
+        if let DiskNews::Hashed(result) = news {
+            self.hashed(transfer, result);
+            return self.drive(ctx);
+        }
+        match (
+            self.transfers.get_mut(&transfer).map(|entry| &mut entry.way),
+            news,
+        ) {
+            (
+                Some(Way::Out(Outgoing {
+                    machine: Some(machine),
+                    ..
+                })),
+                DiskNews::Read(piece),
+            ) => {
+                machine.handle_read(piece);
+            }
+            (Some(Way::In(incoming)), DiskNews::Written(result)) => {
+                incoming.machine.handle_written(now(), result);
+            }
+            (Some(Way::In(incoming)), DiskNews::Verified(hash)) => incoming.machine.handle_hash(hash),
+            (Some(Way::In(incoming)), DiskNews::Stored(result)) => {
+                let stored = result.map(|path| incoming.path = path);
+                incoming.machine.handle_stored(stored);
+            }
+            _ => {}
+        }
+        self.drive(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! Two whole stacks, from the disk down to the DTLS records, with a pipe where the network would be.
+#![allow(clippy::unwrap_used)]
+
+use std::future::Future;
+
+use actix_rt::{Arbiter, System};
+use roomrtc_kit::{Down, Spec};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::call_events::{DtlsEvent, PeerMedia};
+use crate::dtls_session::{Certificate, DtlsDatagrams, DtlsSession, DtlsSettings, DtlsSetup, StartHandshake};
+use crate::ice_agent::SendDatagrams;
+use crate::sctp_association::{SctpAssociation, SctpSetup, SendPeerMedia, StartAssociation};
+use crate::srtp::Srtp;
+
+enum News {
+    File(FileEvent),
+    PeerMedia(PeerMedia),
+}
+
+/// One user's end.
+struct End {
+    dtls: Addr<DtlsSession>,
+    sctp: Addr<SctpAssociation>,
+    files: Addr<FileTransfers>,
+    certificate: Certificate,
+    ids: TransferIds,
+    news: mpsc::UnboundedReceiver<News>,
+    folder: tempfile::TempDir,
+}
+
+fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
+    let (told, news) = mpsc::unbounded_channel();
+    let (files, sctp) = (
+        Addr::<FileTransfers>::new("files"),
+        Addr::<SctpAssociation>::new("sctp"),
+    );
+    let certificate = Certificate::generate().unwrap();
+    let ids = TransferIds::default();
+    let (told_too, pipe) = (
+        told.clone(),
+        Port::new(move |SendDatagrams(sent)| peer.tell(DtlsDatagrams(sent))),
+    );
+    let dtls_setup = DtlsSetup {
+        certificate: certificate.clone(),
+        srtp: Srtp::default(),
+        ice: pipe,
+        sctp: sctp.port(),
+        events: Port::new(|_: DtlsEvent| {}),
+        settings: DtlsSettings::default(),
+        counters: Arc::default(),
+        session: Keep::default(),
+    };
+    let sctp_setup = SctpSetup {
+        dtls: dtls.port(),
+        files: files.port(),
+        peer_media: Port::new(move |media| drop(told_too.send(News::PeerMedia(media)))),
+        settings: roomrtc_protocol::sctp::Settings::default(),
+        max_channels: 64,
+        started: Keep::default(),
+    };
+    let file_setup = FileSetup {
+        me: files.clone(),
+        sctp: sctp.port(),
+        events: Port::new(move |FileReport(event)| drop(told.send(News::File(event)))),
+        ids: ids.clone(),
+        settings: FileSettings {
+            progress_interval: Duration::ZERO,
+            ..FileSettings::default()
+        },
+        under_way: Keep::default(),
+    };
+    let here = Arbiter::current();
+    let end = || Port::new(|_: Down| {});
+    Spec::new(&dtls, &here, move || DtlsSession::new(dtls_setup.clone())).launch(end());
+    Spec::new(&sctp, &here, move || SctpAssociation::new(sctp_setup.clone())).launch(end());
+    Spec::new(&files, &here, move || FileTransfers::new(file_setup.clone())).launch(end());
+    End {
+        dtls,
+        sctp,
+        files,
+        certificate,
+        ids,
+        news,
+        folder: tempfile::tempdir().unwrap(),
+    }
+}
+
+/// Two ends in a call: the caller made the offer and is the DTLS server.
+fn call() -> [End; 2] {
+    let [a, b] = ["caller", "callee"].map(Addr::<DtlsSession>::new);
+    let (caller, callee) = (end(a.clone(), b.clone()), end(b, a));
+    caller.dtls.tell(StartHandshake {
+        client: false,
+        remote: callee.certificate.fingerprint(),
+    });
+    callee.dtls.tell(StartHandshake {
+        client: true,
+        remote: caller.certificate.fingerprint(),
+    });
+    for (end, offerer) in [(&caller, true), (&callee, false)] {
+        end.sctp.tell(StartAssociation {
+            client: !offerer,
+            offerer,
+            max_message_size: 256 * 1024,
+        });
+    }
+    [caller, callee]
+}
+
+impl End {
+    async fn next(&mut self) -> News {
+        tokio::time::timeout(Duration::from_secs(20), self.news.recv())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The next event of a file that is not its progress.
+    async fn event(&mut self) -> FileEvent {
+        loop {
+            match self.next().await {
+                News::File(FileEvent::Progress { .. }) | News::PeerMedia(_) => {}
+                News::File(event) => return event,
+            }
+        }
+    }
+
+    fn offer(&self, name: &str, content: &[u8]) -> TransferId {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let transfer = self.ids.next();
+        self.files.tell(SendFile { transfer, path });
+        transfer
+    }
+
+    async fn offered(&mut self) {
+        assert!(matches!(self.event().await, FileEvent::Offered { .. }));
+    }
+
+    async fn incoming(&mut self) -> (TransferId, String) {
+        match self.event().await {
+            FileEvent::Incoming { transfer, name, .. } => (transfer, name),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn accept(&self, transfer: TransferId) {
+        self.files.tell(AcceptFile {
+            transfer,
+            directory: self.folder.path().to_owned(),
+        });
+    }
+
+    async fn failed(&mut self) -> FileEnd {
+        match self.event().await {
+            FileEvent::Failed { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn listing(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn content(size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at * 7 + at / 999) as u8).collect()
+}
+
+fn run(story: impl Future<Output = ()>) {
+    System::new().block_on(story);
+}
+
+#[test]
+fn a_file_goes_from_disk_to_disk_and_keeps_its_hash() {
+    run(async {
+        let [mut caller, mut callee] = call();
+        let sent = content(8 * 1024 * 1024 + 5);
+        std::fs::write(callee.folder.path().join("film.mp4"), "another film").unwrap();
+        caller.offer("film.mp4", &sent);
+        caller.offered().await;
+        let (transfer, name) = callee.incoming().await;
+        assert_eq!(name, "film.mp4");
+        callee.accept(transfer);
+        let FileEvent::Completed {
+            path,
+            size,
+            hash,
+            took,
+            ..
+        } = callee.event().await
+        else {
+            panic!()
+        };
+        println!("{size} bytes in {took:?}");
+        assert_eq!(path, callee.folder.path().join("film (2).mp4"));
+        assert_eq!(hash, blake3::hash(&sent).to_hex().as_str());
+        assert!(std::fs::read(path).unwrap() == sent);
+        assert!(matches!(caller.event().await, FileEvent::Completed { .. }));
+        assert_eq!(callee.listing(), ["film (2).mp4", "film.mp4"]);
+    });
+}
+
+#[test]
+fn files_go_both_ways_at_once_and_empty_ones_too() {
+    run(async {
+        let [mut caller, mut callee] = call();
+        caller.offer("a.bin", &content(2_000_000));
+        callee.offer("empty.txt", &[]);
+        for end in [&mut caller, &mut callee] {
+            let mut incoming = None;
+            while incoming.is_none() {
+                if let FileEvent::Incoming { transfer, .. } = end.event().await {
+                    incoming = Some(transfer);
+                }
+            }
+            end.accept(incoming.unwrap());
+        }
+        for end in [&mut caller, &mut callee] {
+            let mut completed = 0;
+            while completed < 2 {
+                completed += u32::from(matches!(end.event().await, FileEvent::Completed { .. }));
+            }
+        }
+    });
+}
+
+#[test]
+fn declining_and_cancelling_are_heard_on_the_other_side_and_leave_no_partial_file() {
+    run(async {
+        let [mut caller, mut callee] = call();
+        caller.offer("unwanted.zip", &content(100));
+        caller.offered().await;
+        let (transfer, _) = callee.incoming().await;
+        callee.files.tell(DeclineFile(transfer));
+        assert_eq!(caller.failed().await, FileEnd::Declined);
+        assert_eq!(callee.failed().await, FileEnd::Declined);
+
+        let outgoing = caller.offer("long.bin", &content(64 * 1024 * 1024));
+        caller.offered().await;
+        let (transfer, _) = callee.incoming().await;
+        callee.accept(transfer);
+        while !matches!(callee.next().await, News::File(FileEvent::Progress { .. })) {}
+        caller.files.tell(CancelFile(outgoing));
+        assert_eq!(caller.failed().await, FileEnd::Cancelled);
+        assert_eq!(callee.failed().await, FileEnd::CancelledByPeer);
+        while !callee.listing().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_is_reported_with_the_systems_words() {
+    run(async {
+        let [mut caller, mut callee] = call();
+        let transfer = caller.ids.next();
+        caller.files.tell(SendFile {
+            transfer,
+            path: caller.folder.path().join("missing"),
+        });
+        assert!(matches!(caller.failed().await, FileEnd::Disk(_)));
+        caller.offer("a.txt", b"text");
+        caller.offered().await;
+        let (transfer, _) = callee.incoming().await;
+        let blocked = callee.folder.path().join("blocked");
+        std::fs::write(&blocked, "a file, not a folder").unwrap();
+        callee.files.tell(AcceptFile {
+            transfer,
+            directory: blocked,
+        });
+        assert!(matches!(callee.failed().await, FileEnd::Disk(_)));
+        assert_eq!(caller.failed().await, FileEnd::CancelledByPeer);
+    });
+}
+
+#[test]
+fn the_peer_hears_what_is_muted() {
+    run(async {
+        let [caller, mut callee] = call();
+        caller.sctp.tell(SendPeerMedia {
+            microphone: false,
+            camera: true,
+        });
+        let News::PeerMedia(media) = callee.next().await else {
+            panic!()
+        };
+        assert_eq!(
+            media,
+            PeerMedia {
+                microphone: false,
+                camera: true
+            }
+        );
+    });
+}
