@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub struct RetryPolicy {
     /// A packet may be this much out of order before it counts as lost.
     pub reorder_wait: Duration,
-    /// Time between two requests is a round trip and this, and half as much again after each request.
+    /// Time between two requests is a round trip and this, and a little longer after each.
     pub min_interval: Duration,
     /// After this the packet is given up, and its picture with it.
     pub give_up: Duration,
@@ -33,6 +33,12 @@ impl Default for RetryPolicy {
         }
     }
 }
+
+/// How much longer each pause is than the one before: gently, for a picture waits; but a path that answers nothing is
+/// not flooded.
+const BACKOFF: f64 = 1.15;
+/// Pauses do not grow further than so many times.
+const MAX_BACKOFFS: u32 = 8;
 
 /// The packets that are missing, by unrolled sequence number.
 #[derive(Clone, Debug)]
@@ -115,7 +121,7 @@ impl Missing {
             if gap.ask_at <= now && gap.asked < policy.tries && due.len() < policy.max_requested {
                 due.push(*sequence as u16);
                 let base = round_trip + policy.min_interval;
-                let pause = base.mul_f64(1.5f64.powi(gap.asked.min(8) as i32));
+                let pause = base.mul_f64(BACKOFF.powi(gap.asked.min(MAX_BACKOFFS) as i32));
                 gap.asked += 1;
                 gap.ask_at = now + pause;
             }
@@ -184,7 +190,7 @@ mod tests {
             assert_eq!(missing.requests(now, ms(25)), [7]);
             asked_at.push((now - start).as_millis());
         }
-        assert_eq!(asked_at, [5, 45, 105, 195, 330]);
+        assert_eq!(asked_at, [5, 45, 91, 143, 204, 274, 355, 447]);
         assert_eq!(missing.hopeless(start + ms(500)), Some(7));
         missing.forget_before(8);
         assert_eq!((missing.len(), missing.next_timeout()), (0, None));

@@ -252,6 +252,11 @@ impl RtpSender {
         }
     }
 
+    /// What was negotiated.
+    pub fn settings(&self) -> &SenderSettings {
+        &self.settings
+    }
+
     /// What a next life must know.
     pub fn resume(&self) -> Resume {
         self.resume
