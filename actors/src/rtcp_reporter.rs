@@ -1,19 +1,307 @@
-//! Reports, asks and answers over RTCP.
+//! Speaks RTCP for the whole call: reports to the peer, passes on its requests and its clocks.
+//!
+//! The senders and receivers of both media tell it what was sent and received and what to request; the ICE agent
+//! brings it the peer's packets. It tells the encoder (key frames, bit rate), the video sender (packets to send
+//! again), both playouts (the peer's clocks, for lip sync), and counts the rest.
 
-use roomrtc_kit::mail;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use actix::{Actor, Context, Handler};
+use bytes::Bytes;
+use roomrtc_kit::deadline::now;
+use roomrtc_kit::{Deadline, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
+use roomrtc_protocol::rtcp::reporter::{Figures, Output, Reporter as Machine, ReporterSettings};
+use roomrtc_protocol::rtp::sender::SentFigures;
+use roomrtc_protocol::rtp::sequence::ReceptionFigures;
+use roomrtc_protocol::time::WallClock;
 
 use crate::Datagram;
+use crate::counters::{Counters, lock};
+use crate::encoder::{ForceKeyframe, SetBitrate, SetExpectedLoss};
+use crate::ice_agent::SendDatagrams;
+use crate::playout::ClockMapping;
+use crate::rtp_sender::ResendPackets;
+use crate::srtp::Srtp;
+use crate::stats::RtcpStats;
 
 /// From the ICE agent: protected RTCP packets.
 #[derive(Clone, Debug)]
 pub struct RtcpDatagrams(pub Vec<Datagram>);
 
-/// Ask the peer for a key frame (RFC 4585 §6.3.1).
+/// From a sender: what it has sent so far.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSent {
+    /// Which medium.
+    pub kind: MediaKind,
+    /// The totals.
+    pub figures: SentFigures,
+}
+
+/// From a receiver: what it has received so far.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamReceived {
+    /// Which medium.
+    pub kind: MediaKind,
+    /// The peer's stream.
+    pub ssrc: u32,
+    /// The totals.
+    pub figures: ReceptionFigures,
+}
+
+/// From a receiver: ask the peer to send these again.
+#[derive(Clone, Debug)]
+pub struct RequestResend {
+    /// Of which medium.
+    pub kind: MediaKind,
+    /// Which packets.
+    pub sequences: Vec<u16>,
+}
+
+/// From a receiver or the decoder: ask the peer for a key frame.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestKeyframe {
     /// Of which medium.
     pub kind: MediaKind,
 }
 
-mail! { RequestKeyframe; RtcpDatagrams: newest(64); }
+/// From call: say goodbye for our streams, the call ends.
+#[derive(Clone, Copy, Debug)]
+pub struct SendBye;
+
+/// Batches of the peer's reports that wait while the reporter is stuck.
+const BATCHES_WAITING: usize = 64;
+/// Totals replace each other: of each medium only the last matters.
+const TOTALS_WAITING: usize = 4;
+
+roomrtc_kit::mail! {
+    RtcpDatagrams: newest(BATCHES_WAITING);
+    StreamSent: newest(TOTALS_WAITING);
+    StreamReceived: newest(TOTALS_WAITING);
+    RequestResend: newest(BATCHES_WAITING);
+    RequestKeyframe: newest(TOTALS_WAITING);
+    SendBye;
+}
+
+/// What a reporter needs to know.
+#[derive(Clone)]
+pub struct RtcpReporterSetup {
+    /// Names, streams, intervals.
+    pub settings: ReporterSettings,
+    /// The call's keys.
+    pub srtp: Srtp,
+    /// What the next life inherits.
+    pub keep: Keep<Machine>,
+    /// Where packets go.
+    pub ice: Port<SendDatagrams>,
+    /// The video encoder, if there is one.
+    pub encoder: Option<EncoderPorts>,
+    /// The audio encoder, if there is one: its in-band FEC is as strong as the loss asks for.
+    pub expected_loss: Option<Port<SetExpectedLoss>>,
+    /// The video sender, if there is one.
+    pub resend: Option<Port<ResendPackets>>,
+    /// Who lines sound and picture up.
+    pub clocks: Vec<Port<ClockMapping>>,
+    /// The call's figures.
+    pub counters: Arc<Counters>,
+}
+
+/// What a reporter tells the video encoder.
+#[derive(Clone)]
+pub struct EncoderPorts {
+    /// The peer needs a key frame.
+    pub key_frame: Port<ForceKeyframe>,
+    /// The path carries so much.
+    pub bitrate: Port<SetBitrate>,
+}
+
+/// The wall clock of this moment, for [`ReporterSettings::wall`]: one for all media of a call.
+pub fn wall_clock() -> WallClock {
+    // A clock set before 1970 makes reports whose times are wrong but whose differences are right.
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    WallClock::new(now(), since_epoch.unwrap_or_default())
+}
+
+/// The actor.
+pub struct RtcpReporter {
+    setup: RtcpReporterSetup,
+    machine: Machine,
+    deadline: Deadline,
+}
+
+impl RtcpReporter {
+    /// A life.
+    pub fn new(setup: RtcpReporterSetup) -> Self {
+        RtcpReporter {
+            machine: setup
+                .keep
+                .get()
+                .unwrap_or_else(|| Machine::new(setup.settings.clone())),
+            deadline: Deadline::default(),
+            setup,
+        }
+    }
+
+    fn drive(&mut self, ctx: &mut Context<Self>) {
+        let mut batch = Vec::new();
+        while let Some(output) = self.machine.poll_output() {
+            self.carry_out(output, &mut batch);
+        }
+        if !batch.is_empty() {
+            self.setup.ice.tell(SendDatagrams(batch));
+        }
+        self.deadline.arm(self.machine.next_timeout(), ctx);
+    }
+
+    fn carry_out(&self, output: Output, batch: &mut Vec<Bytes>) {
+        let transport = &self.setup.counters.transport;
+        match output {
+            Output::Transmit(packet) => match self.setup.srtp.protect_rtcp(&packet) {
+                Ok(packet) => batch.push(packet),
+                Err(error) => tracing::debug!(%error, "report not sent"),
+            },
+            Output::Resend { kind, sequences } => {
+                if let (MediaKind::Video, Some(sender)) = (kind, &self.setup.resend) {
+                    sender.tell(ResendPackets(sequences));
+                }
+            }
+            Output::ForceKeyFrame => {
+                self.setup.counters.video_rtp.pli_received.one();
+                if let Some(encoder) = &self.setup.encoder {
+                    encoder.key_frame.tell(ForceKeyframe);
+                }
+            }
+            Output::Clock { kind, clock } => self.tell_clock(kind, clock),
+            Output::PeerReport { kind, report } => {
+                note(&mut lock(&transport.reports_received), kind, &report);
+                if let (MediaKind::Audio, Some(encoder)) = (kind, &self.setup.expected_loss) {
+                    encoder.tell(SetExpectedLoss((report.fraction_lost * 100.0).round() as u8));
+                }
+            }
+            Output::OwnReport { kind, report } => note(&mut lock(&transport.reports_sent), kind, &report),
+            Output::RoundTrip(round_trip) => transport.rtt_ms.set(round_trip.as_secs_f64() * 1000.0),
+            Output::Available(rate) => {
+                transport.available_kbps.set(rate as f64 / 1000.0);
+                if let Some(encoder) = &self.setup.encoder {
+                    encoder.bitrate.tell(SetBitrate(rate));
+                }
+            }
+            Output::Goodbye => tracing::debug!("the peer has ended its streams"),
+        }
+    }
+
+    fn tell_clock(&self, kind: MediaKind, clock: roomrtc_protocol::time::SenderClock) {
+        for playout in &self.setup.clocks {
+            playout.tell(ClockMapping {
+                kind,
+                rtp_timestamp: clock.timestamp,
+                ntp: clock.ntp.0,
+                clock_rate: clock.rate,
+            });
+        }
+    }
+}
+
+/// Keeps a report for the statistics.
+fn note(stats: &mut RtcpStats, kind: MediaKind, report: &Figures) {
+    stats.reports += 1;
+    match kind {
+        MediaKind::Audio => {
+            stats.audio_fraction_lost = report.fraction_lost;
+            stats.audio_jitter_ms = report.jitter_ms;
+        }
+        MediaKind::Video => {
+            stats.video_fraction_lost = report.fraction_lost;
+            stats.video_jitter_ms = report.jitter_ms;
+        }
+    }
+}
+
+impl Actor for RtcpReporter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.drive(ctx);
+    }
+}
+
+impl Timed for RtcpReporter {
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+
+    fn due(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        self.machine.handle_timeout(now);
+        self.drive(ctx);
+        self.setup.keep.put(self.machine.clone());
+    }
+}
+
+impl Handler<RtcpDatagrams> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, RtcpDatagrams(batch): RtcpDatagrams, ctx: &mut Context<Self>) {
+        for datagram in batch {
+            let packet = match self.setup.srtp.unprotect_rtcp(&datagram.data) {
+                Ok(packet) => packet,
+                Err(error) => {
+                    tracing::trace!(%error, "report refused");
+                    self.setup.counters.transport.rtcp_refused.one();
+                    continue;
+                }
+            };
+            if let Err(error) = self.machine.handle_datagram(datagram.received_at, &packet) {
+                tracing::debug!(%error, "report refused");
+                self.setup.counters.transport.rtcp_refused.one();
+            }
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<StreamSent> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, StreamSent { kind, figures }: StreamSent, ctx: &mut Context<Self>) {
+        self.machine.sent(now(), kind, figures);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<StreamReceived> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, message: StreamReceived, ctx: &mut Context<Self>) {
+        let StreamReceived { kind, ssrc, figures } = message;
+        self.machine.received(now(), kind, ssrc, figures);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<RequestResend> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, RequestResend { kind, sequences }: RequestResend, ctx: &mut Context<Self>) {
+        self.machine.request_resend(kind, sequences);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<RequestKeyframe> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, RequestKeyframe { kind }: RequestKeyframe, ctx: &mut Context<Self>) {
+        self.machine.request_key_frame(kind);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<SendBye> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, _: SendBye, ctx: &mut Context<Self>) {
+        self.machine.goodbye(now());
+        self.drive(ctx);
+    }
+}

@@ -1,11 +1,34 @@
-//! Sends one medium as RTP.
+//! Sends one medium: numbers, packs, paces and protects frames, and sends packets again that the peer missed.
+//!
+//! One for sound and one for pictures. The encoder sends it [`SendFrame`], the RTCP reporter [`ResendPackets`]; it
+//! tells the ICE agent what to send, in batches, and the reporter how much was sent.
+//!
+//! Sequence numbers are in a [`Keep`] before a packet is protected, so no life uses one twice; the keys and their
+//! indices live in [`Srtp`]. A life starts with a key frame: what was lost with the former one cannot be repaired.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use actix::{Actor, Context, Handler};
 use bytes::Bytes;
-use roomrtc_kit::mail;
+use roomrtc_kit::config::Rtp as RtpConfig;
+use roomrtc_kit::deadline::now;
+use roomrtc_kit::{Deadline, Keep, Port, Timed};
+use roomrtc_protocol::MediaKind;
+use roomrtc_protocol::congestion::pacer::Pacing;
+use roomrtc_protocol::rtp::payload::PayloadFormat;
+use roomrtc_protocol::rtp::resend_cache::{ResendCache, ResendLimits};
+use roomrtc_protocol::rtp::sender::{
+    OutgoingPacket, Output, Resume, RtpSender as Machine, Rtx, SenderSettings,
+};
 
-/// Send this picture, or this packet of sound.
+use crate::counters::{Counters, RtpCounters};
+use crate::encoder::ForceKeyframe;
+use crate::ice_agent::SendDatagrams;
+use crate::rtcp_reporter::StreamSent;
+use crate::srtp::Srtp;
+
+/// From the encoder: a picture or a packet of sound to send.
 #[derive(Clone, Debug)]
 pub struct SendFrame {
     /// The bitstream.
@@ -16,4 +39,221 @@ pub struct SendFrame {
     pub captured_at: Instant,
 }
 
-mail! { SendFrame: newest(8); }
+/// From the reporter: the peer misses these.
+#[derive(Clone, Debug)]
+pub struct ResendPackets(pub Vec<u16>);
+
+/// Frames refer to the ones before them, so dropping one costs a key frame: this room is only the bound for a stuck
+/// network thread.
+const FRAMES_WAITING: usize = 64;
+/// Requests that wait while the sender is stuck are stale soon.
+const REQUESTS_WAITING: usize = 64;
+/// The encoder is not asked for a key frame more often than this.
+const KEY_FRAME_PAUSE: Duration = Duration::from_millis(100);
+
+roomrtc_kit::mail! { SendFrame: newest(FRAMES_WAITING); ResendPackets: newest(REQUESTS_WAITING); }
+
+/// What a sender needs to know.
+#[derive(Clone)]
+pub struct RtpSenderSetup {
+    /// Sound or pictures.
+    pub kind: MediaKind,
+    /// What was negotiated, and the limits; see [`settings`].
+    pub settings: SenderSettings,
+    /// The call's keys.
+    pub srtp: Srtp,
+    /// What the next life inherits.
+    pub keep: Keep<Resume>,
+    /// Where packets go.
+    pub ice: Port<SendDatagrams>,
+    /// Who reports on them.
+    pub reporter: Port<StreamSent>,
+    /// For pictures: who makes key frames.
+    pub key_frames: Option<Port<ForceKeyframe>>,
+    /// The call's figures.
+    pub counters: Arc<Counters>,
+}
+
+/// The settings of a sender, from the configuration and what was negotiated.
+pub fn settings(
+    config: &RtpConfig,
+    format: PayloadFormat,
+    payload_type: u8,
+    ssrc: u32,
+    rtx: Option<Rtx>,
+) -> SenderSettings {
+    SenderSettings {
+        format,
+        payload_type,
+        ssrc,
+        rtx: rtx.filter(|_| config.rtx),
+        max_packet: config.max_packet_bytes,
+        resend: ResendLimits {
+            packets: config.resend_cache_packets,
+            age: config.resend_cache(),
+            pause: config.resend_min_interval(),
+        },
+        pacing: Pacing {
+            burst: config.pacing_burst_packets,
+            interval: config.pacing_interval(),
+            spread: config.pacing_spread(),
+        },
+    }
+}
+
+/// The actor.
+pub struct RtpSender {
+    setup: RtpSenderSetup,
+    /// `None` until there is a random start.
+    machine: Option<Machine>,
+    /// Without RTX: the protected packets, to be sent again as they were.
+    repeatable: ResendCache<Bytes>,
+    scratch: Vec<u8>,
+    deadline: Deadline,
+    /// Until the first key frame of this life, pictures are useless to the peer.
+    awaits_key: bool,
+    asked_at: Option<Instant>,
+}
+
+impl RtpSender {
+    /// A life.
+    pub fn new(setup: RtpSenderSetup) -> Self {
+        RtpSender {
+            machine: setup
+                .keep
+                .get()
+                .map(|resume| Machine::new(setup.settings, resume)),
+            repeatable: ResendCache::new(setup.settings.resend),
+            scratch: Vec::with_capacity(setup.settings.max_packet),
+            deadline: Deadline::default(),
+            awaits_key: setup.kind == MediaKind::Video,
+            asked_at: None,
+            setup,
+        }
+    }
+
+    fn counters(&self) -> &RtpCounters {
+        self.setup.counters.rtp(self.setup.kind)
+    }
+
+    /// Whether the peer can use this frame. Asks for a key frame where that is what is missing.
+    fn usable(&mut self, frame: &SendFrame, now: Instant) -> bool {
+        if !self.setup.srtp.ready() {
+            return false;
+        }
+        self.awaits_key &= !frame.key;
+        let asked = self.asked_at.is_some_and(|at| now < at + KEY_FRAME_PAUSE);
+        if self.awaits_key
+            && !asked
+            && let Some(encoder) = &self.setup.key_frames
+        {
+            encoder.tell(ForceKeyframe);
+            self.asked_at = Some(now);
+        }
+        !self.awaits_key
+    }
+
+    /// The machine; the first time with random numbers.
+    fn machine(&mut self, now: Instant) -> Option<&mut Machine> {
+        if self.machine.is_none() {
+            let resume = Resume::fresh(self.setup.settings.format, now)
+                .inspect_err(|error| tracing::error!(%error, "no random numbers"))
+                .ok()?;
+            self.machine = Some(Machine::new(self.setup.settings, resume));
+        }
+        self.machine.as_mut()
+    }
+
+    /// Writes down what is about to be used, then sends what may leave now.
+    fn drive(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let Some(machine) = &self.machine else { return };
+        self.setup.keep.put(machine.resume());
+        let mut batch = Vec::new();
+        while let Some(output) = self.machine.as_mut().and_then(|machine| machine.poll_output(now)) {
+            batch.extend(match output {
+                Output::Send(packet) => self.protect(&packet, now),
+                Output::Repeat(sequence) => {
+                    self.repeatable.take_again(now, sequence, Duration::ZERO).cloned()
+                }
+            });
+        }
+        let next = self.machine.as_ref().and_then(Machine::next_timeout);
+        self.send(batch);
+        self.deadline.arm(next, ctx);
+    }
+
+    fn protect(&mut self, packet: &OutgoingPacket, now: Instant) -> Option<Bytes> {
+        self.scratch.clear();
+        packet.write(&mut self.scratch);
+        let protected = self
+            .setup
+            .srtp
+            .protect_rtp(&self.scratch)
+            .inspect_err(|error| tracing::debug!(%error, "packet not sent"))
+            .ok()?;
+        if self.setup.settings.rtx.is_none() && self.setup.kind == MediaKind::Video {
+            self.repeatable
+                .insert(now, packet.header.sequence_number, protected.clone());
+        }
+        Some(protected)
+    }
+
+    fn send(&mut self, batch: Vec<Bytes>) {
+        if batch.is_empty() {
+            return;
+        }
+        let bytes: usize = batch.iter().map(Bytes::len).sum();
+        self.counters().packets_sent.add(batch.len() as u64);
+        self.counters().bytes_sent.add(bytes as u64);
+        self.setup.ice.tell(SendDatagrams(batch));
+        if let Some(machine) = &self.machine {
+            self.setup.reporter.tell(StreamSent {
+                kind: self.setup.kind,
+                figures: machine.figures(),
+            });
+        }
+    }
+}
+
+impl Actor for RtpSender {
+    type Context = Context<Self>;
+}
+
+impl Timed for RtpSender {
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+
+    fn due(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        self.drive(now, ctx);
+    }
+}
+
+impl Handler<SendFrame> for RtpSender {
+    type Result = ();
+
+    fn handle(&mut self, frame: SendFrame, ctx: &mut Context<Self>) {
+        let now = now();
+        if !self.usable(&frame, now) {
+            return;
+        }
+        let Some(machine) = self.machine(now) else { return };
+        match machine.send_frame(now, &frame.data, frame.captured_at) {
+            Ok(()) => self.drive(now, ctx),
+            Err(error) => tracing::warn!(%error, "frame not sent"),
+        }
+    }
+}
+
+impl Handler<ResendPackets> for RtpSender {
+    type Result = ();
+
+    fn handle(&mut self, ResendPackets(sequences): ResendPackets, ctx: &mut Context<Self>) {
+        let now = now();
+        let round_trip = self.setup.counters.round_trip().unwrap_or_default();
+        let Some(machine) = &mut self.machine else { return };
+        let resent = machine.resend(now, &sequences, round_trip);
+        self.counters().resent.add(resent as u64);
+        self.drive(now, ctx);
+    }
+}
