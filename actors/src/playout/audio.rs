@@ -9,7 +9,6 @@ use roomrtc_kit::{Exit, Port};
 use roomrtc_media::audio_codec::AudioDecoder;
 use roomrtc_media::device::DeviceBuffer;
 use roomrtc_media::frame::{AudioFrame, SAMPLE_RATE, samples_to_duration};
-use roomrtc_media::measure::{ToneMeter, loudest_tone};
 use roomrtc_media::playout::{self, AudioOutput, AudioSink, CHANNELS, PlayoutError};
 use roomrtc_protocol::audio::jitter_buffer::{
     AudioBufferSettings, AudioJitterBuffer, AudioPacket, Decision, Pace,
@@ -17,6 +16,7 @@ use roomrtc_protocol::audio::jitter_buffer::{
 use roomrtc_protocol::audio::time_stretch;
 use tracing::warn;
 
+use super::tap::SoundTap;
 use super::{BlockDue, BurstHeard, ChooseOutput, PlayPacket, SoundHeard};
 use crate::call_events::{CallNotice, FirstFrame};
 use crate::counters::Counters;
@@ -30,8 +30,8 @@ const BLOCK: usize = (SAMPLE_RATE / 1000 * BLOCK_MS) as usize * CHANNELS as usiz
 /// Blocks between two looks at level and buffer: 200 ms.
 const BLOCKS_A_LOOK: u32 = 10;
 
-/// Samples of one channel in which a tone is looked for: 50 ms.
-const TONE_SAMPLES: usize = SAMPLE_RATE as usize / 20;
+/// Opus looks ahead: what goes into a packet comes out of the decoder so much after its beginning (312 samples).
+const OPUS_DELAY: Duration = Duration::from_micros(6500);
 
 /// What a playout is made from.
 #[derive(Clone)]
@@ -66,8 +66,7 @@ pub struct AudioPlayout {
     attempt: u64,
     /// Decoded, not yet given to the speaker.
     ready: Vec<i16>,
-    meter: ToneMeter,
-    tone: Vec<i16>,
+    tap: SoundTap,
     blocks: u32,
     begun: bool,
 }
@@ -81,8 +80,7 @@ impl AudioPlayout {
             sink: None,
             attempt: 0,
             ready: Vec::with_capacity(4 * BLOCK),
-            meter: ToneMeter::new(),
-            tone: Vec::with_capacity(TONE_SAMPLES),
+            tap: SoundTap::new(setup.counters.clone()),
             blocks: 0,
             begun: false,
             setup,
@@ -214,34 +212,28 @@ impl AudioPlayout {
         if self.blocks.is_multiple_of(BLOCKS_A_LOOK)
             && let Some(heard) = &self.setup.heard
         {
+            let at = at + OPUS_DELAY;
             heard.tell(SoundHeard { rtp_timestamp, at });
         }
     }
 
     fn measure(&mut self, block: &AudioFrame) {
         self.blocks = self.blocks.wrapping_add(1);
-        if let Some(burst) = self.meter.listen(block)
+        if let Some(burst) = self.tap.played(block)
             && let Some(bursts) = &self.setup.bursts
         {
             bursts.tell(BurstHeard(burst));
         }
-        let audio = &self.setup.counters.audio;
-        let left = block.samples.iter().step_by(usize::from(CHANNELS));
-        self.tone.extend(left.take(TONE_SAMPLES - self.tone.len()));
         if self.blocks.is_multiple_of(BLOCKS_A_LOOK) {
-            audio.level_dbfs.set(self.meter.take_level());
+            self.tap.look();
+            let (audio, counts) = (&self.setup.counters.audio, self.packets.counts());
             audio
                 .jitter_buffer_ms
                 .set(self.packets.delay().as_secs_f64() * 1000.0);
-            let counts = self.packets.counts();
             audio
                 .concealed_ms
                 .set(samples_to_duration(counts.concealed_samples).as_millis() as u64);
             self.setup.counters.audio_rtp.late.set(counts.late);
-        }
-        if self.blocks.is_multiple_of(BLOCKS_A_LOOK * 5) {
-            audio.tone_hz.set(loudest_tone(&self.tone).unwrap_or_default());
-            self.tone.clear();
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct VideoPlayout {
     tap: PictureTap,
     waiting: VecDeque<Waiting>,
     begun: bool,
+    /// Pictures that were under way when the peer switched its camera off are not shown.
+    peer_camera: bool,
 }
 
 /// A picture that waits for its sound.
@@ -69,6 +71,7 @@ impl VideoPlayout {
             tap: PictureTap::new(setup.counters.clone(), setup.freeze_threshold),
             waiting: VecDeque::new(),
             begun: false,
+            peer_camera: true,
             setup,
         }
     }
@@ -122,6 +125,9 @@ impl Handler<ShowFrame> for VideoPlayout {
         if !std::mem::replace(&mut self.begun, true) {
             self.setup.first.tell(FirstFrame);
         }
+        if !self.peer_camera {
+            return;
+        }
         let now = Instant::now();
         let bounds = Bounds {
             tolerance: self.setup.tolerance,
@@ -173,6 +179,7 @@ impl Handler<SetPeerCamera> for VideoPlayout {
     type Result = ();
 
     fn handle(&mut self, SetPeerCamera(on): SetPeerCamera, _: &mut Self::Context) {
+        self.peer_camera = on;
         self.tap.pause();
         if !on {
             self.waiting.clear();

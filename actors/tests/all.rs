@@ -1,0 +1,3 @@
+//! What the actors do together, told as stories. One program, so that it is linked once.
+
+mod media;
