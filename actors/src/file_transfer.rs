@@ -234,9 +234,7 @@ impl FileTransfers {
             self.begin(order);
         }
         let next = self.transfers.values().filter_map(Transfer::next_timeout).min();
-        let mut deadline = std::mem::take(&mut self.deadline);
-        deadline.arm(next, ctx);
-        self.deadline = deadline;
+        self.deadline.arm(next, ctx);
     }
 
     fn drive_one(&mut self, id: TransferId) {

@@ -151,9 +151,7 @@ impl SctpAssociation {
         }
         self.report_acknowledged();
         let next = self.channels.as_ref().and_then(DataChannels::next_timeout);
-        let mut deadline = std::mem::take(&mut self.deadline);
-        deadline.arm(next, ctx);
-        self.deadline = deadline;
+        self.deadline.arm(next, ctx);
     }
 
     fn hear(&mut self, event: Event) {
