@@ -1,1 +1,99 @@
-fn main() {}
+//! `roomrtc`: the desktop client, in a window or, for scripts, without one.
+//!
+//! The composition root: reads settings, starts logs, builds the engine of calls, and hands all of it to the client.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use roomrtc::app::{Errand, WindowSettings};
+use roomrtc::cli::{Cli, Headless, Mode, Settings, Window};
+use roomrtc::{app, headless};
+use roomrtc_actors::call::engine::Engine;
+use roomrtc_actors::client::{self, ClientHandle, ClientSetup};
+use roomrtc_actors::ui_bridge::{MediaChoice, Password};
+use roomrtc_kit::config::Config;
+use roomrtc_kit::telemetry::Telemetry;
+use roomrtc_kit::{Directory, telemetry};
+
+/// Wrong command line, wrong settings, or no screen for a window: nothing was begun.
+const NOT_BEGUN: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.mode {
+        Some(Mode::Headless(headless)) => without_window(headless),
+        None => in_window(&cli.window),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("roomrtc: {error:#}");
+        ExitCode::from(NOT_BEGUN)
+    })
+}
+
+fn without_window(cli: &Headless) -> anyhow::Result<ExitCode> {
+    let config = Config::load(cli.config.as_deref(), &cli.settings.set)?.config;
+    let password = password(&cli.password_env)?;
+    let (client, _telemetry) = start(&config, &cli.settings, cli.media.choice(&config))?;
+    Ok(headless::run(client, cli, &config, password))
+}
+
+fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
+    let config = Config::load(cli.config.as_deref(), &cli.settings.set)?.config;
+    let screen = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"];
+    anyhow::ensure!(
+        screen
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())),
+        "there is no screen to open a window on (neither DISPLAY nor WAYLAND_DISPLAY is set); \
+         `roomrtc headless --help` tells how to do without"
+    );
+    let errand = match (&cli.account.user, &cli.account.password_env) {
+        (Some(user), Some(variable)) => Some(Errand {
+            user: user.clone(),
+            password: password(variable)?.0,
+            register: cli.account.register,
+            call: cli.call.clone(),
+        }),
+        _ => None,
+    };
+    let media = cli.media.choice(&config);
+    let settings = WindowSettings {
+        data_dir: config.client.data_folder(),
+        download_dir: config.client.download_folder(),
+        server: cli.server.clone(),
+        media: media.clone(),
+        errand,
+        position: cli.window_at,
+        size: cli.window_size,
+    };
+    let (client, _telemetry) = start(&config, &cli.settings, media)?;
+    app::run(client, settings)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts logs and the client; the logs end with the second value.
+fn start(
+    config: &Config,
+    settings: &Settings,
+    media: MediaChoice,
+) -> anyhow::Result<(ClientHandle, Telemetry)> {
+    let telemetry = telemetry::start(&config.logging, &config.client.data_folder())?;
+    Directory::allow_chaos(config.debug.chaos);
+    let config = Arc::new(config.clone());
+    let engine = Engine::new(config.clone()).context("no certificate for calls")?;
+    let setup = ClientSetup {
+        config,
+        media,
+        server_fingerprint: settings.server_fingerprint,
+        engine: Arc::new(engine),
+    };
+    Ok((client::start(setup)?, telemetry))
+}
+
+fn password(variable: &str) -> anyhow::Result<Password> {
+    let password =
+        std::env::var(variable).with_context(|| format!("the password, environment variable {variable}"))?;
+    Ok(Password(password))
+}

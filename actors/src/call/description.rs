@@ -1,0 +1,105 @@
+//! What we say about ourselves in a call: credentials, certificate, streams. Chosen once a call.
+
+use roomrtc_kit::config::Config;
+use roomrtc_protocol::VideoCodec;
+use roomrtc_protocol::ice::IceCredentials;
+use roomrtc_protocol::sdp::{
+    Direction, Fingerprint, IceParameters, LocalMedia, LocalParameters, NegotiatedData, PayloadTypes,
+};
+
+use crate::ui_bridge::{AudioChoice, MediaChoice, VideoChoice};
+
+/// RFC 8829 §5.2.1 asks for a number below 2^63; some parsers take a signed one.
+const SESSION_ID_BITS: u32 = 62;
+
+/// Our side of every description of one call.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalDescription {
+    parameters: LocalParameters,
+    credentials: IceCredentials,
+    seed: u64,
+}
+
+impl LocalDescription {
+    pub(crate) fn new(
+        config: &Config,
+        media: &MediaChoice,
+        fingerprint: Fingerprint,
+        credentials: IceCredentials,
+    ) -> Self {
+        let stream = |send: bool, rtx: bool| LocalMedia {
+            ssrc: random(),
+            rtx_ssrc: rtx.then(random),
+            direction: Direction { send, receive: true },
+        };
+        let parameters = LocalParameters {
+            // RFC 8829 §5.2.1: 64 bits, the highest zero, and small enough for every parser.
+            session_id: (u64::from(random()) << 32 | u64::from(random())) >> (64 - SESSION_ID_BITS),
+            ice: IceParameters {
+                ufrag: credentials.ufrag.clone(),
+                pwd: credentials.pwd.clone(),
+            },
+            candidates: Vec::new(),
+            fingerprint,
+            cname: format!("{:08x}{:08x}", random(), random()),
+            audio: Some(stream(media.audio != AudioChoice::None, false)),
+            video: Some(stream(media.video != VideoChoice::None, config.rtp.rtx)),
+            codecs: codecs(config, media.codec),
+            payload_types: PayloadTypes {
+                opus: config.sdp.opus_payload_type,
+                h264: config.sdp.h264_payload_type,
+                h264_rtx: config.sdp.h264_rtx_payload_type,
+                vp8: config.sdp.vp8_payload_type,
+                vp8_rtx: config.sdp.vp8_rtx_payload_type,
+            },
+            data: Some(NegotiatedData {
+                port: config.data_channels.sctp_port,
+                max_message_size: u64::from(config.data_channels.max_message_bytes),
+            }),
+        };
+        LocalDescription {
+            parameters,
+            credentials,
+            seed: u64::from(random()),
+        }
+    }
+
+    pub(crate) fn parameters(&self) -> LocalParameters {
+        self.parameters.clone()
+    }
+
+    pub(crate) fn cname(&self) -> &str {
+        &self.parameters.cname
+    }
+
+    pub(crate) fn credentials(&self) -> &IceCredentials {
+        &self.credentials
+    }
+
+    /// A random number for whatever spreads itself in time.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn audio(&self) -> Option<LocalMedia> {
+        self.parameters.audio
+    }
+
+    pub(crate) fn video(&self) -> Option<LocalMedia> {
+        self.parameters.video
+    }
+}
+
+/// The codec of the command line alone, or those of the configuration, the preferred one first.
+fn codecs(config: &Config, only: Option<VideoCodec>) -> Vec<VideoCodec> {
+    match (only, config.media.video_codec) {
+        (Some(codec), _) => vec![codec],
+        (None, roomrtc_kit::config::VideoCodec::H264) => vec![VideoCodec::H264, VideoCodec::Vp8],
+        (None, roomrtc_kit::config::VideoCodec::Vp8) => vec![VideoCodec::Vp8, VideoCodec::H264],
+    }
+}
+
+/// RFC 3550 §8: SSRCs are chosen at random; these from the system's generator.
+fn random() -> u32 {
+    getrandom::u32().expect("the system has a random generator")
+}

@@ -1,0 +1,390 @@
+//! One call, from its acceptance to its end: negotiates, starts the components, watches them, ends them.
+//!
+//! The client's root starts it through [`engine`] and tells it [`CallOrder`]s; the components tell it what
+//! happened ([`call_events`](crate::call_events)); it tells the root [`CallNews`]. The components and their
+//! supervisors are in [`tree`]. They outlive this actor: what it knows is in a [`Keep`], and its next life goes
+//! on with the running call.
+
+mod description;
+pub mod engine;
+mod recipes;
+mod setup_clock;
+mod tree;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use roomrtc_kit::{Addr, Down, Keep, Reason, Shutdown, Supervisor};
+use roomrtc_protocol::sdp::{DtlsRole, Negotiated, SessionDescription, answer, complete, offer};
+use roomrtc_protocol::signaling::messages::DescriptionKind;
+use tracing::{debug, info, warn};
+
+use self::description::LocalDescription;
+use self::setup_clock::{Moment, SetupClock};
+use self::tree::Tree;
+use crate::call_events::{CallNotice, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent, PeerMedia};
+use crate::call_port::{CallNews, CallOrder, CallReport, CallSetup};
+use crate::ui_bridge::{CallEnd, CallEvent};
+
+roomrtc_kit::mail! { CallOrder; }
+
+/// More candidates than this before the peer's description are not kept.
+const EARLY_CANDIDATES: usize = 64;
+/// How long the path stays after the end, for RTCP BYE and the close of DTLS.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// What all lives of a call share.
+#[derive(Clone)]
+pub(crate) struct CallPlan {
+    setup: CallSetup,
+    local: LocalDescription,
+    tree: Arc<Tree>,
+    /// The supervisor this actor lives under; it ends with the call.
+    own: Addr<Supervisor>,
+    keep: Keep<Progress>,
+}
+
+/// How far the call has come.
+#[derive(Clone)]
+struct Progress {
+    stage: Stage,
+    clock: SetupClock,
+    early_candidates: Vec<String>,
+    microphone: bool,
+    camera: bool,
+}
+
+/// The stages of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was started yet.
+    New,
+    /// The caller has sent its offer, the callee waits for one.
+    Describing,
+    /// Both descriptions are known; the peers look for each other.
+    Connecting,
+    /// Frames have arrived.
+    Connected,
+    /// The path is gone at the moment.
+    Interrupted,
+    /// Over.
+    Ended,
+}
+
+/// The actor.
+pub(crate) struct Call {
+    plan: CallPlan,
+    now: Progress,
+}
+
+impl Call {
+    pub(crate) fn new(plan: CallPlan) -> Self {
+        let now = plan.keep.get().unwrap_or_else(|| Progress {
+            stage: Stage::New,
+            clock: SetupClock::new(plan.setup.accepted_at),
+            early_candidates: Vec::new(),
+            microphone: plan.setup.microphone,
+            camera: plan.setup.camera,
+        });
+        Call { plan, now }
+    }
+
+    /// A step has succeeded: the next life, should there be one, starts from here.
+    fn keep(&self) {
+        self.plan.keep.put(self.now.clone());
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        info!(call = self.plan.setup.call.0, from = ?self.now.stage, to = ?stage, "call stage");
+        self.now.stage = stage;
+        self.keep();
+    }
+
+    fn tell(&self, news: CallNews) {
+        self.plan.setup.client.tell(CallReport {
+            call: self.plan.setup.call,
+            news,
+        });
+    }
+
+    fn event(&self, event: CallEvent) {
+        self.tell(CallNews::Event(event));
+    }
+
+    fn user(&self) -> String {
+        self.plan.setup.user.clone()
+    }
+
+    /// Tells why, then takes everything down.
+    fn end(&mut self, reason: CallEnd, ctx: &mut Context<Self>) {
+        if self.now.stage == Stage::Ended {
+            return;
+        }
+        self.event(CallEvent::Ended {
+            user: self.user(),
+            reason,
+        });
+        self.close(ctx);
+    }
+
+    /// Takes everything down, without a word to the user; the path last, so that the peer hears our goodbyes.
+    fn close(&mut self, ctx: &mut Context<Self>) {
+        if self.now.stage == Stage::Ended {
+            return;
+        }
+        self.enter(Stage::Ended);
+        self.plan.tree.stop_media();
+        self.plan.setup.remote.clear();
+        self.plan.setup.local.clear();
+        ctx.run_later(LAST_WORDS, |this, _| {
+            this.plan.tree.stop_transport();
+            this.plan.own.tell(Shutdown);
+        });
+    }
+
+    fn begin(&mut self) {
+        self.plan.tree.start_transport();
+        self.plan.tree.start_capture(self.now.microphone, self.now.camera);
+        self.enter(Stage::Describing);
+        if self.plan.setup.caller {
+            let offer = offer(&self.plan.local.parameters());
+            self.describe(DescriptionKind::Offer, offer);
+        }
+    }
+
+    fn describe(&self, kind: DescriptionKind, description: SessionDescription) {
+        self.tell(CallNews::LocalDescription {
+            kind,
+            sdp: description.to_string(),
+        });
+    }
+
+    fn remote_description(&mut self, kind: DescriptionKind, sdp: &str, ctx: &mut Context<Self>) {
+        let expected = match self.plan.setup.caller {
+            true => DescriptionKind::Answer,
+            false => DescriptionKind::Offer,
+        };
+        if kind != expected || self.now.stage != Stage::Describing {
+            return warn!(?kind, stage = ?self.now.stage, "a description nobody asked for");
+        }
+        let local = self.plan.local.parameters();
+        let settled = sdp.parse::<SessionDescription>().and_then(|remote| match kind {
+            DescriptionKind::Offer => {
+                answer(&local, &remote).map(|(answer, settled)| (Some(answer), settled))
+            }
+            DescriptionKind::Answer => complete(&offer(&local), &remote).map(|settled| (None, settled)),
+        });
+        match settled {
+            Ok((answer, settled)) => {
+                if let Some(answer) = answer {
+                    self.describe(DescriptionKind::Answer, answer);
+                }
+                self.connect(settled);
+            }
+            Err(error) => {
+                warn!(%error, "the peer's description cannot be used");
+                self.end(CallEnd::NothingInCommon, ctx);
+            }
+        }
+    }
+
+    fn connect(&mut self, settled: Negotiated) {
+        self.now.clock.note(Moment::Negotiated, Instant::now());
+        let tree = self.plan.tree.clone();
+        tree.set_remote_ice(&settled.ice);
+        let early = std::mem::take(&mut self.now.early_candidates);
+        settled
+            .candidates
+            .iter()
+            .cloned()
+            .chain(early)
+            .for_each(|candidate| tree.add_remote_candidate(candidate));
+        tree.start_handshake(settled.dtls_role == DtlsRole::Client, settled.fingerprint);
+        tree.start_media(&settled);
+        tree.start_data(&settled);
+        self.peer_media();
+        self.event(CallEvent::Connecting { user: self.user() });
+        self.enter(Stage::Connecting);
+    }
+
+    /// Tells the peer what we send at the moment; the association says it once it can.
+    fn peer_media(&self) {
+        self.plan.tree.send_peer_media(self.now.microphone, self.now.camera);
+    }
+}
+
+impl Actor for Call {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        if self.now.stage == Stage::New {
+            self.begin();
+        }
+    }
+}
+
+impl Handler<CallOrder> for Call {
+    type Result = ();
+
+    fn handle(&mut self, order: CallOrder, ctx: &mut Self::Context) {
+        let tree = &self.plan.tree;
+        match order {
+            CallOrder::RemoteDescription { kind, sdp } => self.remote_description(kind, &sdp, ctx),
+            CallOrder::RemoteCandidate(candidate) => match self.now.stage {
+                Stage::New | Stage::Describing if self.now.early_candidates.len() < EARLY_CANDIDATES => {
+                    self.now.early_candidates.push(candidate);
+                    self.keep();
+                }
+                Stage::New | Stage::Describing | Stage::Ended => debug!("a candidate too many"),
+                Stage::Connecting | Stage::Connected | Stage::Interrupted => {
+                    tree.add_remote_candidate(candidate)
+                }
+            },
+            CallOrder::SetMicrophone(on) => {
+                self.now.microphone = on;
+                tree.set_microphone(on);
+                self.keep();
+                self.peer_media();
+            }
+            CallOrder::SetCamera(on) => {
+                self.now.camera = on;
+                tree.set_camera(on);
+                self.keep();
+                self.peer_media();
+            }
+            CallOrder::ChooseMedia(media) => tree.choose_media(media),
+            CallOrder::SendFile(path) => tree.send_file(path),
+            CallOrder::AcceptFile { transfer, directory } => tree.accept_file(transfer, directory),
+            CallOrder::DeclineFile(transfer) => tree.decline_file(transfer),
+            CallOrder::CancelFile(transfer) => tree.cancel_file(transfer),
+            CallOrder::HangUp => self.close(ctx),
+        }
+    }
+}
+
+impl Handler<IceEvent> for Call {
+    type Result = ();
+
+    fn handle(&mut self, event: IceEvent, ctx: &mut Self::Context) {
+        match (event, self.now.stage) {
+            (_, Stage::Ended) => {}
+            (IceEvent::LocalCandidate(candidate), _) => self.tell(CallNews::LocalCandidate(candidate)),
+            (IceEvent::GatheringComplete, _) => self.tell(CallNews::LocalCandidate(String::new())),
+            (IceEvent::Checking, _) => {}
+            (IceEvent::Selected { .. }, Stage::Interrupted) => {
+                self.enter(Stage::Connected);
+                self.event(CallEvent::Resumed);
+            }
+            (IceEvent::Selected { .. }, _) => {
+                self.now.clock.note(Moment::PairSelected, Instant::now());
+                self.keep();
+            }
+            // RFC 8445 §5.3, W3C: "disconnected" may flicker; the call goes on until the agent says "failed".
+            (IceEvent::Disconnected, Stage::Connected) => {
+                self.enter(Stage::Interrupted);
+                self.event(CallEvent::Reconnecting);
+            }
+            (IceEvent::Disconnected, _) => {}
+            (IceEvent::Failed, _) => self.end(CallEnd::NoPath, ctx),
+        }
+    }
+}
+
+impl Handler<DtlsEvent> for Call {
+    type Result = ();
+
+    fn handle(&mut self, event: DtlsEvent, ctx: &mut Self::Context) {
+        match event {
+            DtlsEvent::Connected {
+                version_and_cipher,
+                srtp_profile,
+            } => {
+                self.now.clock.note(Moment::Secured, Instant::now());
+                self.keep();
+                self.plan.tree.secured(&version_and_cipher, &srtp_profile);
+            }
+            DtlsEvent::WrongFingerprint => self.end(CallEnd::WrongFingerprint, ctx),
+            DtlsEvent::Failed(error) => {
+                warn!(%error, "no secure connection");
+                self.end(CallEnd::HandshakeFailed, ctx);
+            }
+            DtlsEvent::Closed => debug!("the peer closed its side"),
+        }
+    }
+}
+
+impl Handler<FirstPacket> for Call {
+    type Result = ();
+
+    fn handle(&mut self, _: FirstPacket, _: &mut Self::Context) {
+        self.now.clock.note(Moment::FirstPacket, Instant::now());
+        self.keep();
+    }
+}
+
+impl Handler<FirstFrame> for Call {
+    type Result = ();
+
+    fn handle(&mut self, _: FirstFrame, _: &mut Self::Context) {
+        self.now.clock.note(Moment::FirstFrame, Instant::now());
+        if self.now.stage == Stage::Connecting {
+            self.enter(Stage::Connected);
+            self.event(CallEvent::Connected {
+                user: self.user(),
+                setup: self.now.clock.times(),
+            });
+        }
+    }
+}
+
+impl Handler<FileReport> for Call {
+    type Result = ();
+
+    fn handle(&mut self, FileReport(event): FileReport, _: &mut Self::Context) {
+        self.tell(CallNews::File(event));
+    }
+}
+
+impl Handler<CallNotice> for Call {
+    type Result = ();
+
+    fn handle(&mut self, CallNotice(notice): CallNotice, _: &mut Self::Context) {
+        self.tell(CallNews::Notice(notice));
+    }
+}
+
+impl Handler<PeerMedia> for Call {
+    type Result = ();
+
+    fn handle(&mut self, PeerMedia { microphone, camera }: PeerMedia, _: &mut Self::Context) {
+        self.event(CallEvent::PeerMedia { microphone, camera });
+    }
+}
+
+impl Handler<Down> for Call {
+    type Result = ();
+
+    /// A component died and is being restarted, or its supervisor has given up.
+    fn handle(&mut self, down: Down, ctx: &mut Self::Context) {
+        match down.reason {
+            Reason::Normal | Reason::Shutdown => {}
+            Reason::Failed(_) | Reason::Panicked(_) => {
+                warn!(actor = %down.name, reason = %down.reason, "restarted");
+                self.tell(CallNews::Restarted {
+                    actor: down.name,
+                    reason: down.reason.to_string(),
+                });
+            }
+            Reason::TooManyRestarts { child, last } => {
+                self.end(
+                    CallEnd::Broken {
+                        actor: child,
+                        reason: last,
+                    },
+                    ctx,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What each component of a call is made from: the configuration, our description, what was negotiated.
+//!
+//! Plain functions from settings to settings; [`tree`](super::tree) adds the addresses.
+
+use roomrtc_kit::config::{Config, H264Encoder, Play, SrtpProfile};
+use roomrtc_media::audio_codec::OpusSettings;
+use roomrtc_media::capture::{AudioFormat, VideoFormat};
+use roomrtc_media::device::DeviceBuffer;
+use roomrtc_media::playout::AudioOutput;
+use roomrtc_media::video_codec::{Codec, Encoder, EncoderSettings};
+use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
+use roomrtc_protocol::congestion::estimator::EstimatorSettings;
+use roomrtc_protocol::rtp::payload::PayloadFormat;
+use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings, RtxSource};
+use roomrtc_protocol::rtp::sender::{Rtx, SenderSettings};
+use roomrtc_protocol::sdp::{LocalMedia, NegotiatedAudio, NegotiatedVideo, Source};
+use roomrtc_protocol::srtp::Profile;
+use roomrtc_protocol::{MediaKind, VideoCodec, file_transfer, sctp};
+
+use crate::dtls_session::DtlsSettings;
+use crate::file_transfer::FileSettings;
+use crate::rtp_receiver::buffer_limits;
+use crate::rtp_sender;
+use crate::ui_bridge::AudioChoice;
+
+pub(super) fn dtls(config: &Config) -> DtlsSettings {
+    DtlsSettings {
+        handshake_timeout: config.network.dtls_handshake_timeout(),
+        flight_interval: config.network.dtls_flight_interval(),
+        max_datagram: config.network.max_datagram_bytes,
+        srtp_profiles: config
+            .network
+            .srtp_profiles
+            .iter()
+            .map(|profile| match profile {
+                SrtpProfile::AeadAes128Gcm => Profile::AeadAes128Gcm,
+                SrtpProfile::Aes128CmSha1_80 => Profile::Aes128CmHmacSha1_80,
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn sctp(config: &Config) -> sctp::Settings {
+    sctp::Settings {
+        port: config.data_channels.sctp_port,
+        max_datagram: config.network.max_datagram_bytes,
+        max_message: config.data_channels.max_message_bytes as usize,
+        receive_window: config.data_channels.receive_window_bytes,
+        flight: config.data_channels.buffered_high_bytes,
+        ..sctp::Settings::default()
+    }
+}
+
+pub(super) fn files(config: &Config) -> FileSettings {
+    FileSettings {
+        transfer: file_transfer::Settings {
+            chunk: config.data_channels.chunk_bytes,
+            buffered_high: config.data_channels.buffered_high_bytes,
+            disk_queue: config.data_channels.disk_queue_chunks,
+            max_file: config.data_channels.max_file_bytes,
+            offer_timeout: config.data_channels.offer_timeout(),
+            stall_timeout: config.data_channels.stall_timeout(),
+        },
+        max_concurrent: config.data_channels.max_concurrent_files,
+        progress_interval: config.data_channels.progress_interval(),
+    }
+}
+
+pub(super) fn pictures(config: &Config) -> VideoFormat {
+    VideoFormat {
+        width: config.media.width,
+        height: config.media.height,
+        fps: config.media.fps,
+    }
+}
+
+pub(super) fn sound(config: &Config) -> AudioFormat {
+    AudioFormat {
+        channels: config.media.audio_channels,
+        block_ms: config.media.frame_ms,
+        buffer: DeviceBuffer {
+            length: config.media.microphone_buffer(),
+            period: config.media.microphone_period(),
+        },
+    }
+}
+
+pub(super) fn video_encoder(config: &Config, codec: VideoCodec) -> EncoderSettings {
+    EncoderSettings {
+        encoder: Encoder::named(encoder_name(config.media.h264_encoder), video_codec(codec)),
+        format: pictures(config),
+        bitrate: config.media.start_bitrate_kbps * 1000,
+        threads: config.media.encoder_threads,
+        key_distance: config.media.keyframe_max_pictures,
+    }
+}
+
+fn encoder_name(encoder: H264Encoder) -> &'static str {
+    match encoder {
+        H264Encoder::Auto => "auto",
+        H264Encoder::OpenH264 => "openh264",
+        H264Encoder::X264 => "x264",
+    }
+}
+
+pub(super) fn video_codec(codec: VideoCodec) -> Codec {
+    match codec {
+        VideoCodec::H264 => Codec::H264,
+        VideoCodec::Vp8 => Codec::Vp8,
+    }
+}
+
+pub(super) fn payload_format(codec: VideoCodec) -> PayloadFormat {
+    match codec {
+        VideoCodec::H264 => PayloadFormat::H264,
+        VideoCodec::Vp8 => PayloadFormat::Vp8,
+    }
+}
+
+pub(super) fn opus(config: &Config, negotiated: &NegotiatedAudio) -> OpusSettings {
+    OpusSettings {
+        channels: config.media.audio_channels,
+        bitrate: config.media.audio_bitrate_kbps * 1000,
+        fec: config.media.fec && negotiated.fec,
+        dtx: config.media.dtx,
+        expected_loss_percent: config.media.expected_loss_percent,
+        complexity: config.media.audio_complexity,
+    }
+}
+
+/// Received sound is played where somebody listens: beside a microphone, or as configured.
+pub(super) fn output(config: &Config, audio: &AudioChoice) -> AudioOutput {
+    let speaker = config.media.speaker.clone();
+    let speaker = AudioOutput::Speaker((!speaker.is_empty()).then_some(speaker));
+    match (config.media.play, audio) {
+        (Play::Always, _) | (Play::Auto, AudioChoice::Microphone(_)) => speaker,
+        (Play::Never, _) | (Play::Auto, _) => AudioOutput::Nowhere,
+    }
+}
+
+pub(super) fn speaker(config: &Config) -> DeviceBuffer {
+    DeviceBuffer {
+        length: config.media.speaker_buffer(),
+        period: config.media.speaker_period(),
+    }
+}
+
+pub(super) fn jitter_buffer(config: &Config) -> AudioBufferSettings {
+    AudioBufferSettings {
+        min_delay: config.rtp.audio_min_delay(),
+        max_delay: config.rtp.audio_max_delay(),
+        packets: config.rtp.audio_max_packets,
+        ..AudioBufferSettings::default()
+    }
+}
+
+pub(super) fn audio_sender(
+    config: &Config,
+    ours: LocalMedia,
+    negotiated: &NegotiatedAudio,
+) -> SenderSettings {
+    rtp_sender::settings(
+        &config.rtp,
+        PayloadFormat::Opus,
+        negotiated.payload_type,
+        ours.ssrc,
+        None,
+    )
+}
+
+pub(super) fn video_sender(
+    config: &Config,
+    ours: LocalMedia,
+    negotiated: &NegotiatedVideo,
+) -> SenderSettings {
+    let rtx = negotiated
+        .rtx_payload_type
+        .zip(ours.rtx_ssrc)
+        .map(|(payload_type, ssrc)| Rtx { payload_type, ssrc });
+    let format = payload_format(negotiated.codec);
+    rtp_sender::settings(&config.rtp, format, negotiated.payload_type, ours.ssrc, rtx)
+}
+
+pub(super) fn audio_receiver(config: &Config, negotiated: &NegotiatedAudio) -> ReceiverSettings {
+    ReceiverSettings {
+        medium: Medium::Audio,
+        payload_type: negotiated.receive_payload_type,
+        ssrc: ssrc(&negotiated.sources),
+        round_trip: config.rtcp.initial_rtt(),
+    }
+}
+
+pub(super) fn video_receiver(config: &Config, negotiated: &NegotiatedVideo) -> ReceiverSettings {
+    let rtx = negotiated.receive_rtx_payload_type.map(|payload_type| RtxSource {
+        payload_type,
+        ssrc: negotiated.sources.first().and_then(|source| source.rtx_ssrc),
+    });
+    ReceiverSettings {
+        medium: Medium::Video {
+            codec: negotiated.codec,
+            rtx,
+            limits: buffer_limits(&config.rtp, &config.rtcp, negotiated.nack),
+        },
+        payload_type: negotiated.receive_payload_type,
+        ssrc: ssrc(&negotiated.sources),
+        round_trip: config.rtcp.initial_rtt(),
+    }
+}
+
+/// The peer's stream, if it announced one.
+pub(super) fn ssrc(sources: &[Source]) -> Option<u32> {
+    sources.first().map(|source| source.ssrc)
+}
+
+pub(super) fn estimator(config: &Config) -> EstimatorSettings {
+    EstimatorSettings {
+        start: config.media.start_bitrate_kbps * 1000,
+        min: config.media.min_bitrate_kbps * 1000,
+        max: config.media.max_bitrate_kbps * 1000,
+        little_loss: config.rtcp.loss_low_percent / 100.0,
+        heavy_loss: config.rtcp.loss_high_percent / 100.0,
+        growth: config.rtcp.increase_percent / 100.0,
+    }
+}
+
+/// Which payload types are whose, retransmissions included.
+pub(super) fn payloads(
+    audio: Option<&NegotiatedAudio>,
+    video: Option<&NegotiatedVideo>,
+) -> Vec<(u8, MediaKind)> {
+    let audio = audio.map(|audio| (audio.receive_payload_type, MediaKind::Audio));
+    let rtx = video
+        .and_then(|video| video.receive_rtx_payload_type)
+        .map(|pt| (pt, MediaKind::Video));
+    let video = video.map(|video| (video.receive_payload_type, MediaKind::Video));
+    [audio, video, rtx].into_iter().flatten().collect()
+}
+
+/// Every stream the peer announced; others are refused.
+pub(super) fn announced(audio: Option<&NegotiatedAudio>, video: Option<&NegotiatedVideo>) -> Vec<u32> {
+    let audio = audio.map_or(&[][..], |audio| &audio.sources);
+    let video = video.map_or(&[][..], |video| &video.sources);
+    audio
+        .iter()
+        .chain(video)
+        .flat_map(|source| [Some(source.ssrc), source.rtx_ssrc])
+        .flatten()
+        .collect()
+}

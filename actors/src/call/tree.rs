@@ -1,0 +1,619 @@
+//! The components of one call and their supervisors.
+//!
+//! ```text
+//! call/ice      one_for_one    ice_agent                              the sockets survive
+//! call/secure   rest_for_one   dtls_session → sctp_association → file_transfer
+//! call/capture  one_for_one    capture (sound, pictures)
+//! call/rtp      one_for_one    rtcp_reporter, rtp_sender and rtp_receiver (sound and pictures each)
+//! call/media    one_for_one    playout, decoder, encoder (sound and pictures), stats
+//! ```
+//!
+//! Addresses exist before the actors and outlive them, so everybody knows everybody from the start. `ice`, `secure` and
+//! `capture` start with the call; `rtp` and `media` once the descriptions have settled what is sent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_rt::ArbiterHandle;
+use roomrtc_kit::config::Config;
+use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor};
+use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
+use roomrtc_protocol::rtp::payload::PayloadFormat;
+use roomrtc_protocol::sdp::{
+    DtlsRole, Fingerprint, IceParameters, Negotiated, NegotiatedAudio, NegotiatedVideo,
+};
+use roomrtc_protocol::{MediaKind, VideoCodec};
+
+use super::description::LocalDescription;
+use super::{Call, recipes};
+use crate::call_port::CallSetup;
+use crate::capture::{AudioCapture, CaptureSetup, Choose, Pictures, SetEnabled, Sound, VideoCapture};
+use crate::counters::Counters;
+use crate::decoder::{VideoDecoder, VideoDecoderSetup};
+use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, StartHandshake};
+use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder, VideoEncoderSetup};
+use crate::file_transfer::{self, FileSetup, FileTransfers, TransferIds};
+use crate::ice_agent::{AddRemoteCandidate, IceAgent, IceSetup, RoutePayloads, SetRemoteCredentials};
+use crate::playout::{AudioPlayout, AudioPlayoutSetup, ChooseOutput, VideoPlayout, VideoPlayoutSetup};
+use crate::rtcp_reporter::{EncoderPorts, RtcpReporter, RtcpReporterSetup, SendBye, wall_clock};
+use crate::rtp_receiver::{RtpReceiver, RtpReceiverSetup, Sink};
+use crate::rtp_sender::{RtpSender, RtpSenderSetup};
+use crate::sctp_association::{SctpAssociation, SctpSetup, SendPeerMedia, StartAssociation};
+use crate::srtp::Srtp;
+use crate::stats::collector::{Stats, StatsSetup};
+use crate::ui_bridge::{MediaChoice, TransferId};
+
+/// Figures are per second.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The threads of the client.
+#[derive(Clone)]
+pub(crate) struct Arbiters {
+    /// Calls, signaling, figures.
+    pub(crate) control: ArbiterHandle,
+    /// ICE, DTLS, SCTP, RTP and RTCP: a packet crosses no thread on its way.
+    pub(crate) network: ArbiterHandle,
+    /// Capture, codecs, playout.
+    pub(crate) media: ArbiterHandle,
+}
+
+/// What a tree is planted with.
+pub(crate) struct Soil {
+    pub(crate) config: Arc<Config>,
+    pub(crate) arbiters: Arbiters,
+    pub(crate) setup: CallSetup,
+    pub(crate) local: LocalDescription,
+    pub(crate) certificate: Certificate,
+    /// Names the files of this client run.
+    pub(crate) transfers: TransferIds,
+    pub(crate) call: Addr<Call>,
+}
+
+/// The addresses of everything in a call.
+pub(crate) struct Tree {
+    soil: Soil,
+    counters: Arc<Counters>,
+    srtp: Srtp,
+    media_started: AtomicBool,
+    ice: Addr<Supervisor>,
+    secure: Addr<Supervisor>,
+    capture: Addr<Supervisor>,
+    rtp: Addr<Supervisor>,
+    media: Addr<Supervisor>,
+    ice_agent: Addr<IceAgent>,
+    dtls_session: Addr<DtlsSession>,
+    sctp_association: Addr<SctpAssociation>,
+    file_transfer: Addr<FileTransfers>,
+    video_capture: Addr<VideoCapture>,
+    audio_capture: Addr<AudioCapture>,
+    rtcp_reporter: Addr<RtcpReporter>,
+    video_sender: Addr<RtpSender>,
+    audio_sender: Addr<RtpSender>,
+    video_receiver: Addr<RtpReceiver>,
+    audio_receiver: Addr<RtpReceiver>,
+    video_encoder: Addr<VideoEncoder>,
+    audio_encoder: Addr<AudioEncoder>,
+    video_decoder: Addr<VideoDecoder>,
+    video_playout: Addr<VideoPlayout>,
+    audio_playout: Addr<AudioPlayout>,
+    stats: Addr<Stats>,
+}
+
+impl Tree {
+    pub(crate) fn new(soil: Soil) -> Self {
+        Tree {
+            soil,
+            counters: Arc::default(),
+            srtp: Srtp::default(),
+            media_started: AtomicBool::new(false),
+            ice: Addr::new("call/ice"),
+            secure: Addr::new("call/secure"),
+            capture: Addr::new("call/capture"),
+            rtp: Addr::new("call/rtp"),
+            media: Addr::new("call/media"),
+            ice_agent: Addr::new("call/ice_agent"),
+            dtls_session: Addr::new("call/dtls_session"),
+            sctp_association: Addr::new("call/sctp_association"),
+            file_transfer: Addr::new("call/file_transfer"),
+            video_capture: Addr::new("call/capture/video"),
+            audio_capture: Addr::new("call/capture/audio"),
+            rtcp_reporter: Addr::new("call/rtcp_reporter"),
+            video_sender: Addr::new("call/rtp_sender/video"),
+            audio_sender: Addr::new("call/rtp_sender/audio"),
+            video_receiver: Addr::new("call/rtp_receiver/video"),
+            audio_receiver: Addr::new("call/rtp_receiver/audio"),
+            video_encoder: Addr::new("call/encoder/video"),
+            audio_encoder: Addr::new("call/encoder/audio"),
+            video_decoder: Addr::new("call/decoder/video"),
+            video_playout: Addr::new("call/playout/video"),
+            audio_playout: Addr::new("call/playout/audio"),
+            stats: Addr::new("call/stats"),
+        }
+    }
+
+    // --- starting --------------------------------------------------------------------------------------------
+
+    /// The path and what secures it.
+    pub(crate) fn start_transport(&self) {
+        let (config, network) = (&self.soil.config, &self.soil.arbiters.network);
+        let ice = self.ice_setup();
+        self.supervisor(&self.ice, Strategy::OneForOne)
+            .child(Spec::new(&self.ice_agent, network, move || {
+                IceAgent::new(ice.clone())
+            }))
+            .launch(network, self.news());
+        let dtls = DtlsSetup {
+            certificate: self.soil.certificate.clone(),
+            srtp: self.srtp.clone(),
+            ice: self.ice_agent.port(),
+            sctp: self.sctp_association.port(),
+            events: self.soil.call.port(),
+            settings: recipes::dtls(config),
+            counters: self.counters.clone(),
+            session: Keep::default(),
+        };
+        let sctp = self.sctp_setup();
+        let files = self.file_setup();
+        self.supervisor(&self.secure, Strategy::RestForOne)
+            .child(Spec::new(&self.dtls_session, network, move || {
+                DtlsSession::new(dtls.clone())
+            }))
+            .child(Spec::new(&self.sctp_association, network, move || {
+                SctpAssociation::new(sctp.clone())
+            }))
+            .child(Spec::new(&self.file_transfer, network, move || {
+                FileTransfers::new(files.clone())
+            }))
+            .launch(network, self.news());
+    }
+
+    /// Camera and microphone.
+    pub(crate) fn start_capture(&self, microphone: bool, camera: bool) {
+        let (config, media) = (&self.soil.config, &self.soil.arbiters.media);
+        let choice = &self.soil.setup.media;
+        let pictures = CaptureSetup {
+            medium: Pictures {
+                format: recipes::pictures(config),
+                slot: self.soil.setup.local.clone(),
+                output: Some(self.video_encoder.port()),
+                counters: self.counters.clone(),
+            },
+            choice: choice.video.clone(),
+            enabled: camera,
+            timeout: config.media.camera_timeout(),
+            retry: config.media.device_retry(),
+            notices: self.soil.call.port(),
+            keep: Keep::default(),
+        };
+        let sound = CaptureSetup {
+            medium: Sound {
+                format: recipes::sound(config),
+                output: self.audio_encoder.port(),
+                counters: self.counters.clone(),
+            },
+            choice: choice.audio.clone(),
+            enabled: microphone,
+            timeout: config.media.camera_timeout(),
+            retry: config.media.device_retry(),
+            notices: self.soil.call.port(),
+            keep: Keep::default(),
+        };
+        self.supervisor(&self.capture, Strategy::OneForOne)
+            .child(Spec::new(&self.video_capture, media, move || {
+                VideoCapture::new(pictures.clone())
+            }))
+            .child(Spec::new(&self.audio_capture, media, move || {
+                AudioCapture::new(sound.clone())
+            }))
+            .launch(media, self.news());
+    }
+
+    /// Everything that depends on what was negotiated.
+    pub(crate) fn start_media(&self, settled: &Negotiated) {
+        self.media_started.store(true, Ordering::Release);
+        let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
+        self.srtp.allow_ssrcs(&recipes::announced(audio, video));
+        self.ice_agent
+            .tell(RoutePayloads(recipes::payloads(audio, video)));
+        self.start_playing(audio, video);
+        self.start_packets(audio, video);
+    }
+
+    /// RTP and RTCP.
+    fn start_packets(&self, audio: Option<&NegotiatedAudio>, video: Option<&NegotiatedVideo>) {
+        let network = &self.soil.arbiters.network;
+        let reporter = self.reporter_setup(audio, video);
+        let mut rtp = self.supervisor(&self.rtp, Strategy::OneForOne).child(Spec::new(
+            &self.rtcp_reporter,
+            network,
+            move || RtcpReporter::new(reporter.clone()),
+        ));
+        let senders = [
+            audio
+                .and_then(|audio| self.audio_sender_setup(audio))
+                .map(|setup| (&self.audio_sender, setup)),
+            video
+                .and_then(|video| self.video_sender_setup(video))
+                .map(|setup| (&self.video_sender, setup)),
+        ];
+        for (addr, setup) in senders.into_iter().flatten() {
+            rtp = rtp.child(Spec::new(addr, network, move || RtpSender::new(setup.clone())));
+        }
+        let receivers = [
+            audio.map(|audio| (&self.audio_receiver, self.audio_receiver_setup(audio))),
+            video.map(|video| (&self.video_receiver, self.video_receiver_setup(video))),
+        ];
+        for (addr, setup) in receivers.into_iter().flatten() {
+            rtp = rtp.child(Spec::new(addr, network, move || RtpReceiver::new(setup.clone())));
+        }
+        rtp.launch(network, self.news());
+    }
+
+    /// Codecs, playout and figures.
+    fn start_playing(&self, audio: Option<&NegotiatedAudio>, video: Option<&NegotiatedVideo>) {
+        let media = &self.soil.arbiters.media;
+        let figures = StatsSetup {
+            counters: self.counters.clone(),
+            figures: self.soil.setup.stats.clone(),
+            interval: STATS_INTERVAL,
+        };
+        let control = &self.soil.arbiters.control;
+        let mut tree = self.supervisor(&self.media, Strategy::OneForOne).child(Spec::new(
+            &self.stats,
+            control,
+            move || Stats::new(figures.clone()),
+        ));
+        if let Some(audio) = audio {
+            let playout = self.audio_playout_setup(video.is_some());
+            let encoder = AudioEncoderSetup {
+                settings: recipes::opus(&self.soil.config, audio),
+                output: self.audio_sender.port(),
+                keep: Keep::default(),
+            };
+            tree = tree
+                .child(Spec::new(&self.audio_playout, media, move || {
+                    AudioPlayout::new(playout.clone())
+                }))
+                .child(Spec::new(&self.audio_encoder, media, move || {
+                    AudioEncoder::new(encoder.clone())
+                }));
+        }
+        if let Some(video) = video {
+            self.counters.video.codec.set(codec_name(video.codec));
+            let (playout, decoder, encoder) = (
+                self.video_playout_setup(),
+                self.decoder_setup(video.codec),
+                self.encoder_setup(video.codec),
+            );
+            tree = tree
+                .child(Spec::new(&self.video_playout, media, move || {
+                    VideoPlayout::new(playout.clone())
+                }))
+                .child(Spec::new(&self.video_decoder, media, move || {
+                    VideoDecoder::new(decoder.clone())
+                }))
+                .child(Spec::new(&self.video_encoder, media, move || {
+                    VideoEncoder::new(encoder.clone())
+                }));
+        }
+        tree.launch(media, self.news());
+    }
+
+    fn supervisor(&self, me: &Addr<Supervisor>, strategy: Strategy) -> Supervisor {
+        supervisor(&self.soil.config, me, strategy).reports(self.news())
+    }
+
+    /// The call hears of every death.
+    fn news(&self) -> Port<Down> {
+        self.soil.call.port()
+    }
+
+    // --- recipes ---------------------------------------------------------------------------------------------
+
+    fn ice_setup(&self) -> IceSetup {
+        let mut ice = self.soil.config.ice.clone();
+        ice.stun_servers
+            .extend(self.soil.setup.stun_servers.iter().cloned());
+        IceSetup {
+            controlling: self.soil.setup.caller,
+            credentials: self.soil.local.credentials().clone(),
+            network: self.soil.config.network.clone(),
+            ice,
+            events: self.soil.call.port(),
+            dtls: self.dtls_session.port(),
+            rtp_audio: self.audio_receiver.port(),
+            rtp_video: self.video_receiver.port(),
+            rtcp: self.rtcp_reporter.port(),
+            sockets: Keep::default(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn sctp_setup(&self) -> SctpSetup {
+        let config = &self.soil.config;
+        SctpSetup {
+            dtls: self.dtls_session.port(),
+            files: self.file_transfer.port(),
+            peer_media: self.soil.call.port(),
+            settings: recipes::sctp(config),
+            max_channels: usize::from(config.data_channels.max_channels),
+            started: Keep::default(),
+        }
+    }
+
+    fn file_setup(&self) -> FileSetup {
+        FileSetup {
+            me: self.file_transfer.clone(),
+            sctp: self.sctp_association.port(),
+            events: self.soil.call.port(),
+            ids: self.soil.transfers.clone(),
+            settings: recipes::files(&self.soil.config),
+            under_way: Keep::default(),
+        }
+    }
+
+    fn reporter_setup(
+        &self,
+        audio: Option<&NegotiatedAudio>,
+        video: Option<&NegotiatedVideo>,
+    ) -> RtcpReporterSetup {
+        let (config, local) = (&self.soil.config, &self.soil.local);
+        let sound = local.audio().zip(audio).map(|(ours, theirs)| {
+            StreamSettings::new(
+                MediaKind::Audio,
+                PayloadFormat::Opus,
+                ours.ssrc,
+                recipes::ssrc(&theirs.sources),
+            )
+        });
+        let pictures = local.video().zip(video).map(|(ours, theirs)| {
+            let format = recipes::payload_format(theirs.codec);
+            StreamSettings::new(
+                MediaKind::Video,
+                format,
+                ours.ssrc,
+                recipes::ssrc(&theirs.sources),
+            )
+        });
+        RtcpReporterSetup {
+            settings: ReporterSettings {
+                cname: local.cname().into(),
+                streams: [sound, pictures].into_iter().flatten().collect(),
+                wall: wall_clock(),
+                min_interval: config.rtcp.report_interval(),
+                estimator: recipes::estimator(config),
+                seed: local.seed(),
+            },
+            srtp: self.srtp.clone(),
+            keep: Keep::default(),
+            ice: self.ice_agent.port(),
+            encoder: video.map(|_| EncoderPorts {
+                key_frame: self.video_encoder.port(),
+                bitrate: self.video_encoder.port(),
+            }),
+            resend: video.map(|_| self.video_sender.port()),
+            clocks: vec![self.video_playout.port()],
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn audio_sender_setup(&self, audio: &NegotiatedAudio) -> Option<RtpSenderSetup> {
+        let ours = self.soil.local.audio().filter(|_| audio.direction.send)?;
+        let settings = recipes::audio_sender(&self.soil.config, ours, audio);
+        Some(self.sender_setup(MediaKind::Audio, settings))
+    }
+
+    fn video_sender_setup(&self, video: &NegotiatedVideo) -> Option<RtpSenderSetup> {
+        let ours = self.soil.local.video().filter(|_| video.direction.send)?;
+        let settings = recipes::video_sender(&self.soil.config, ours, video);
+        Some(RtpSenderSetup {
+            key_frames: Some(self.video_encoder.port()),
+            ..self.sender_setup(MediaKind::Video, settings)
+        })
+    }
+
+    fn sender_setup(
+        &self,
+        kind: MediaKind,
+        settings: roomrtc_protocol::rtp::sender::SenderSettings,
+    ) -> RtpSenderSetup {
+        RtpSenderSetup {
+            kind,
+            settings,
+            srtp: self.srtp.clone(),
+            keep: Keep::default(),
+            ice: self.ice_agent.port(),
+            reporter: self.rtcp_reporter.port(),
+            key_frames: None,
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn audio_receiver_setup(&self, audio: &NegotiatedAudio) -> RtpReceiverSetup {
+        let settings = recipes::audio_receiver(&self.soil.config, audio);
+        self.receiver_setup(settings, Sink::Audio(self.audio_playout.port()))
+    }
+
+    fn video_receiver_setup(&self, video: &NegotiatedVideo) -> RtpReceiverSetup {
+        let settings = recipes::video_receiver(&self.soil.config, video);
+        self.receiver_setup(settings, Sink::Video(self.video_decoder.port()))
+    }
+
+    fn receiver_setup(
+        &self,
+        settings: roomrtc_protocol::rtp::receiver::ReceiverSettings,
+        sink: Sink,
+    ) -> RtpReceiverSetup {
+        RtpReceiverSetup {
+            settings,
+            srtp: self.srtp.clone(),
+            keep: Keep::default(),
+            sink,
+            reporter: (&self.rtcp_reporter).into(),
+            first_packet: self.soil.call.port(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn audio_playout_setup(&self, with_pictures: bool) -> AudioPlayoutSetup {
+        let config = &self.soil.config;
+        AudioPlayoutSetup {
+            output: recipes::output(config, &self.soil.setup.media.audio),
+            buffer: recipes::speaker(config),
+            jitter_buffer: recipes::jitter_buffer(config),
+            me: self.audio_playout.port(),
+            first: (!with_pictures).then(|| self.soil.call.port()),
+            heard: with_pictures.then(|| self.video_playout.port()),
+            bursts: with_pictures.then(|| self.video_playout.port()),
+            notices: self.soil.call.port(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn video_playout_setup(&self) -> VideoPlayoutSetup {
+        let config = &self.soil.config;
+        VideoPlayoutSetup {
+            slot: self.soil.setup.remote.clone(),
+            first: self.soil.call.port(),
+            tolerance: config.media.lip_sync_tolerance(),
+            longest_wait: config.media.lip_sync_max_delay(),
+            freeze_threshold: config.media.freeze_threshold(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn decoder_setup(&self, codec: VideoCodec) -> VideoDecoderSetup {
+        VideoDecoderSetup {
+            codec: recipes::video_codec(codec),
+            threads: self.soil.config.media.decoder_threads,
+            output: self.video_playout.port(),
+            keyframes: self.rtcp_reporter.port(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    fn encoder_setup(&self, codec: VideoCodec) -> VideoEncoderSetup {
+        let config = &self.soil.config;
+        VideoEncoderSetup {
+            settings: recipes::video_encoder(config, codec),
+            key_interval: config.media.keyframe_min_interval(),
+            output: self.video_sender.port(),
+            bitrate: Keep::default(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    // --- orders ----------------------------------------------------------------------------------------------
+
+    /// Opens the association of the data channels, if both want them; it begins once DTLS is up.
+    pub(crate) fn start_data(&self, settled: &Negotiated) {
+        if let Some(data) = &settled.data {
+            self.sctp_association.tell(StartAssociation {
+                client: settled.dtls_role == DtlsRole::Client,
+                offerer: self.soil.setup.caller,
+                // Where any size is taken, the largest that can be counted.
+                max_message_size: usize::try_from(data.max_message_size).unwrap_or(usize::MAX),
+            });
+        }
+    }
+
+    pub(crate) fn set_remote_ice(&self, ice: &IceParameters) {
+        self.ice_agent.tell(SetRemoteCredentials {
+            ufrag: ice.ufrag.clone(),
+            pwd: ice.pwd.clone(),
+        });
+    }
+
+    pub(crate) fn add_remote_candidate(&self, candidate: String) {
+        self.ice_agent.tell(AddRemoteCandidate { candidate });
+    }
+
+    pub(crate) fn start_handshake(&self, client: bool, remote: Fingerprint) {
+        self.dtls_session.tell(StartHandshake { client, remote });
+    }
+
+    /// Notes what was settled for the figures.
+    pub(crate) fn secured(&self, version_and_cipher: &str, srtp_profile: &str) {
+        self.counters.transport.dtls.set(version_and_cipher);
+        self.counters.transport.srtp.set(srtp_profile);
+    }
+
+    pub(crate) fn set_microphone(&self, on: bool) {
+        self.audio_capture.tell(SetEnabled(on));
+    }
+
+    pub(crate) fn set_camera(&self, on: bool) {
+        self.video_capture.tell(SetEnabled(on));
+    }
+
+    pub(crate) fn choose_media(&self, media: MediaChoice) {
+        self.audio_playout
+            .tell(ChooseOutput(recipes::output(&self.soil.config, &media.audio)));
+        self.video_capture.tell(Choose(media.video));
+        self.audio_capture.tell(Choose(media.audio));
+    }
+
+    pub(crate) fn send_peer_media(&self, microphone: bool, camera: bool) {
+        self.sctp_association.tell(SendPeerMedia { microphone, camera });
+    }
+
+    pub(crate) fn send_file(&self, path: PathBuf) {
+        let transfer = self.soil.transfers.next();
+        self.file_transfer
+            .tell(file_transfer::SendFile { transfer, path });
+    }
+
+    pub(crate) fn accept_file(&self, transfer: TransferId, directory: PathBuf) {
+        self.file_transfer
+            .tell(file_transfer::AcceptFile { transfer, directory });
+    }
+
+    pub(crate) fn decline_file(&self, transfer: TransferId) {
+        self.file_transfer.tell(file_transfer::DeclineFile(transfer));
+    }
+
+    pub(crate) fn cancel_file(&self, transfer: TransferId) {
+        self.file_transfer.tell(file_transfer::CancelFile(transfer));
+    }
+
+    /// Stops the media, the producers first, and says goodbye to the peer.
+    pub(crate) fn stop_media(&self) {
+        self.capture.tell(Shutdown);
+        if self.media_started.load(Ordering::Acquire) {
+            self.rtcp_reporter.tell(SendBye);
+            self.media.tell(Shutdown);
+        }
+        self.dtls_session.tell(CloseSession);
+    }
+
+    /// Stops what the goodbyes travelled by.
+    pub(crate) fn stop_transport(&self) {
+        if self.media_started.load(Ordering::Acquire) {
+            self.rtp.tell(Shutdown);
+        }
+        self.secure.tell(Shutdown);
+        self.ice.tell(Shutdown);
+    }
+}
+
+/// A supervisor with the limits of the configuration.
+pub(crate) fn supervisor(config: &Config, me: &Addr<Supervisor>, strategy: Strategy) -> Supervisor {
+    let intensity = Intensity {
+        restarts: config.client.restart_limit,
+        period: config.client.restart_period(),
+    };
+    let backoff = Backoff {
+        first: config.client.restart_pause_first(),
+        max: config.client.restart_pause_max(),
+    };
+    Supervisor::new(me, strategy, intensity, backoff)
+}
+
+fn codec_name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "h264",
+        VideoCodec::Vp8 => "vp8",
+    }
+}
