@@ -210,7 +210,9 @@ impl Call {
 
     /// Tells the peer what we send at the moment; the association says it once it can.
     fn peer_media(&self) {
-        self.plan.tree.send_peer_media(self.now.microphone, self.now.camera);
+        self.plan
+            .tree
+            .send_peer_media(self.now.microphone, self.now.camera);
     }
 }
 

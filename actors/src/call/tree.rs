@@ -393,6 +393,7 @@ impl Tree {
                 key_frame: self.video_encoder.port(),
                 bitrate: self.video_encoder.port(),
             }),
+            expected_loss: audio.map(|_| self.audio_encoder.port()),
             resend: video.map(|_| self.video_sender.port()),
             clocks: vec![self.video_playout.port()],
             counters: self.counters.clone(),
