@@ -260,3 +260,6 @@ impl Handler<RtpDatagrams> for RtpReceiver {
         self.report(now);
     }
 }
+
+#[cfg(test)]
+mod tests;
