@@ -339,6 +339,7 @@ pub fn open(bridge: Bridge, settings: WindowSettings) -> iced::Result {
     let mut application = iced::application(boot, App::update, App::view)
         .title(App::title)
         .theme(App::theme)
+        .style(|_, theme| theme::window(theme))
         .subscription(App::subscription)
         .default_font(font::SANS)
         .window(window);

@@ -266,10 +266,14 @@ fn outlined(background: Color, radius: f32, line: Color) -> container::Style {
 
 // ---- surfaces ---------------------------------------------------------------------------------------------
 
-/// The window.
-pub fn app(theme: &Theme) -> container::Style {
+/// The window itself. Not a surface of its own: one as large as the window would be drawn again behind every
+/// picture.
+pub fn window(theme: &Theme) -> iced::theme::Style {
     let t = tokens(theme);
-    container::Style::default().background(t.app).color(t.text)
+    iced::theme::Style {
+        background_color: t.app,
+        text_color: t.text,
+    }
 }
 
 /// A side panel.

@@ -6,7 +6,7 @@ use iced::{Element, Fill};
 use super::{App, Message, Overlay, Screen};
 use crate::overlay::{banner, shortcuts};
 use crate::screen::{call, lobby, settings};
-use crate::theme::{self, dim, space};
+use crate::theme::{dim, space};
 use crate::{recent, widget};
 
 impl App {
@@ -33,16 +33,11 @@ impl App {
         };
         let toasts = (!self.toasts.is_empty()).then(|| self.toasts.view(above).map(Message::Toast));
         let window: Element<'_, Message> = stack![window, toasts].width(Fill).height(Fill).into();
-        let window = match &self.overlay {
+        match &self.overlay {
             None => window,
             Some(Overlay::Shortcuts) => widget::modal(window, shortcuts::view().map(Message::Shortcuts)),
             Some(Overlay::Path(prompt)) => widget::modal(window, prompt.view().map(Message::Path)),
-        };
-        container(window)
-            .width(Fill)
-            .height(Fill)
-            .style(theme::app)
-            .into()
+        }
     }
 
     fn screen(&self) -> Element<'_, Message> {

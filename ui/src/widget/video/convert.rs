@@ -28,7 +28,7 @@ pub(super) struct Scratch {
     planes: [Vec<u8>; 3],
     halved: [Vec<u8>; 2],
     row: Vec<u8>,
-    taps: Vec<(u32, u16)>,
+    taps: Vec<Tap>,
 }
 
 /// A part of a plane.
@@ -145,7 +145,7 @@ fn scale(
     out: &mut Vec<u8>,
     [even, odd]: &mut [Vec<u8>; 2],
     row: &mut Vec<u8>,
-    taps: &mut Vec<(u32, u16)>,
+    taps: &mut Vec<Tap>,
 ) {
     let (mut from, mut to) = (even, odd);
     let mut size = (part.width, part.height);
@@ -190,13 +190,31 @@ fn halve(part: Part<'_>, out: &mut Vec<u8>) -> (usize, usize) {
     (width, height)
 }
 
-/// Position `i` of `n` in a line of `length` samples, centres on centres: the sample before it and the weight,
-/// of 256, of the one after.
-fn tap(i: usize, n: usize, length: usize) -> (u32, u16) {
+/// Where a sample comes from: two neighbours and their weights, of 256 together.
+#[derive(Clone, Copy)]
+struct Tap {
+    first: u32,
+    weights: [u16; 2],
+}
+
+impl Tap {
+    /// The weighted mean.
+    fn mean(self, a: u8, b: u8) -> u8 {
+        let sum = u32::from(self.weights[0]) * u32::from(a) + u32::from(self.weights[1]) * u32::from(b);
+        ((sum + 128) >> 8) as u8
+    }
+}
+
+/// Position `i` of `n` in a line of `length` samples, centres on centres.
+fn tap(i: usize, n: usize, length: usize) -> Tap {
     let last = (length as i64 - 1) * 256;
     let at = (((2 * i as i64 + 1) * length as i64 * 128) / n as i64 - 128).clamp(0, last);
-    let before = (at >> 8).min(length as i64 - 2).max(0);
-    (before as u32, (at - before * 256) as u16)
+    let first = (at >> 8).min(length as i64 - 2).max(0);
+    let second = (at - first * 256).min(256);
+    Tap {
+        first: first as u32,
+        weights: [(256 - second) as u16, second as u16],
+    }
 }
 
 fn bilinear(
@@ -206,24 +224,24 @@ fn bilinear(
     mirror: bool,
     out: &mut Vec<u8>,
     row: &mut Vec<u8>,
-    taps: &mut Vec<(u32, u16)>,
+    taps: &mut Vec<Tap>,
 ) {
     out.resize(width * height, 0);
-    row.resize(part.width, 0);
+    // one sample more than there is, so that every tap has a second neighbour
+    row.resize(part.width + 1, 0);
     taps.clear();
     taps.extend((0..width).map(|x| tap(if mirror { width - 1 - x } else { x }, width, part.width)));
     for (y, line) in out.chunks_exact_mut(width).enumerate() {
-        let (before, weight) = tap(y, height, part.height);
-        let above = part.row(before as usize);
-        let below = part.row((before as usize + 1).min(part.height - 1));
+        let rows = tap(y, height, part.height);
+        let above = part.row(rows.first as usize);
+        let below = part.row((rows.first as usize + 1).min(part.height - 1));
         for ((sample, &a), &b) in row.iter_mut().zip(above).zip(below) {
-            let (a, b) = (u32::from(a), u32::from(b));
-            *sample = ((a * (256 - u32::from(weight)) + b * u32::from(weight) + 128) >> 8) as u8;
+            *sample = rows.mean(a, b);
         }
-        for (pixel, &(before, weight)) in line.iter_mut().zip(taps.iter()) {
-            let a = u32::from(row[before as usize]);
-            let b = u32::from(row[(before as usize + 1).min(part.width - 1)]);
-            *pixel = ((a * (256 - u32::from(weight)) + b * u32::from(weight) + 128) >> 8) as u8;
+        for (pixel, tap) in line.iter_mut().zip(taps.iter()) {
+            if let Some(&[a, b]) = row.get(tap.first as usize..).and_then(|rest| rest.first_chunk()) {
+                *pixel = tap.mean(a, b);
+            }
         }
     }
 }
