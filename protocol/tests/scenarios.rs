@@ -2,7 +2,12 @@
 //!
 //! Reading order: `link` (the network), `call` (two ends of a call and what is measured), then the stories.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests"
+)]
 
 #[path = "scenarios/call.rs"]
 mod call;

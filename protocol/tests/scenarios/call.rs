@@ -157,7 +157,7 @@ impl Call {
     /// A picture every 33 ms, sound every 20 ms.
     fn capture(&mut self) {
         let millis = (self.now - self.start).as_millis() as u64;
-        if millis % 33 == 0 {
+        if millis.is_multiple_of(33) {
             let key = std::mem::take(&mut self.wants_key);
             let size = self.picture_size(key);
             let data = self.picture(key, size);
@@ -170,7 +170,7 @@ impl Call {
                 at: self.now,
             });
         }
-        if millis % 20 == 0 {
+        if millis.is_multiple_of(20) {
             let sound = Bytes::from_static(SOUND);
             self.senders[0].send_frame(self.now, &sound, self.now).unwrap();
             self.sounds_sent.push(self.now);
@@ -311,7 +311,7 @@ impl Call {
 
     /// Ben's speaker takes 10 ms of sound every 10 ms.
     fn play(&mut self) {
-        if (self.now - self.start).as_millis() % 10 != 0 {
+        if !(self.now - self.start).as_millis().is_multiple_of(10) {
             return;
         }
         while self.fifo < 480 {

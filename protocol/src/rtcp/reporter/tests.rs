@@ -1,0 +1,224 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::time::MediaClock;
+
+const OURS: u32 = 1;
+const THEIRS: u32 = 2;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn reporter(now: Instant, local: u32, remote: u32) -> Reporter {
+    let mut reporter = Reporter::new(ReporterSettings {
+        cname: "ana".into(),
+        streams: vec![StreamSettings::new(
+            MediaKind::Video,
+            PayloadFormat::Vp8,
+            local,
+            Some(remote),
+        )],
+        wall: WallClock::new(now, Duration::from_secs(1_800_000_000 + u64::from(local))),
+        min_interval: ms(500),
+        estimator: EstimatorSettings::default(),
+        seed: u64::from(local),
+    });
+    assert_eq!(reporter.poll_output(), Some(Output::Available(1_500_000)));
+    reporter
+}
+
+fn sent(now: Instant, ssrc: u32, octets: u32) -> SentFigures {
+    let clock = MediaClock {
+        rate: 90_000,
+        base: now,
+        base_timestamp: 1000,
+    };
+    SentFigures {
+        ssrc,
+        packets: 10,
+        octets,
+        clock,
+    }
+}
+
+fn received(expected: u64, lost: u64) -> ReceptionFigures {
+    ReceptionFigures {
+        expected,
+        received: expected - lost,
+        highest_sequence: expected as u32,
+        jitter: 90,
+        clock_rate: 90_000,
+    }
+}
+
+fn outputs(reporter: &mut Reporter) -> Vec<Output> {
+    std::iter::from_fn(|| reporter.poll_output()).collect()
+}
+
+fn transmitted(reporter: &mut Reporter) -> Vec<Vec<u8>> {
+    outputs(reporter)
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Transmit(bytes) => Some(bytes),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_report_leaves_at_once_and_tells_time_and_name() {
+    let now = Instant::now();
+    let mut reporter = reporter(now, OURS, THEIRS);
+    assert_eq!(reporter.next_timeout(), None, "nothing to report");
+    reporter.sent(now, MediaKind::Video, sent(now, OURS, 1000));
+    assert_eq!(reporter.next_timeout(), Some(now));
+    reporter.handle_timeout(now);
+    let packets = parse_compound(&transmitted(&mut reporter)[0]).unwrap();
+    let RtcpPacket::SenderReport { ssrc, sent, reports } = &packets[0] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!(
+        (*ssrc, sent.timestamp, sent.octets, reports.len()),
+        (OURS, 1000, 1000, 0)
+    );
+    assert_eq!(
+        packets[1],
+        RtcpPacket::SourceDescription(vec![(OURS, "ana".into())])
+    );
+    let wait = reporter.next_timeout().unwrap() - now;
+    assert!((ms(250)..=ms(750)).contains(&wait), "{wait:?}");
+}
+
+#[test]
+fn two_ends_measure_the_round_trip_and_the_loss() {
+    let start = Instant::now();
+    let (mut ana, mut ben) = (reporter(start, OURS, THEIRS), reporter(start, THEIRS, OURS));
+    ana.sent(start, MediaKind::Video, sent(start, OURS, 1000));
+    ana.handle_timeout(start);
+    // 30 ms there, Ben waits 200 ms, 30 ms back.
+    ben.handle_datagram(start + ms(30), &transmitted(&mut ana)[0])
+        .unwrap();
+    let clock = SenderClock {
+        ntp: ana.settings.wall.ntp(start),
+        timestamp: 1000,
+        rate: 90_000,
+    };
+    assert_eq!(
+        outputs(&mut ben),
+        [Output::Clock {
+            kind: MediaKind::Video,
+            clock
+        }]
+    );
+    ben.received(start + ms(230), MediaKind::Video, OURS, received(100, 10));
+    ben.handle_timeout(start + ms(230));
+    ana.handle_datagram(start + ms(260), &transmitted(&mut ben)[0])
+        .unwrap();
+    let told = outputs(&mut ana);
+    let Output::PeerReport { report, .. } = &told[0] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((report.lost, report.jitter_ms), (10, 1.0));
+    assert!((report.fraction_lost - 0.1).abs() < 0.01);
+    let off = ana.round_trip().unwrap().abs_diff(ms(60));
+    assert!(off < Duration::from_micros(100), "{off:?}");
+}
+
+#[test]
+fn requests_reach_the_sender() {
+    let now = Instant::now();
+    let (mut ana, mut ben) = (reporter(now, OURS, THEIRS), reporter(now, THEIRS, OURS));
+    ben.request_resend(MediaKind::Video, vec![65_535, 0]);
+    ben.request_key_frame(MediaKind::Video);
+    ben.request_key_frame(MediaKind::Audio); // not in this call
+    for datagram in transmitted(&mut ben) {
+        ana.handle_datagram(now, &datagram).unwrap();
+    }
+    let resend = Output::Resend {
+        kind: MediaKind::Video,
+        sequences: vec![65_535, 0],
+    };
+    assert_eq!(outputs(&mut ana), [resend, Output::ForceKeyFrame]);
+}
+
+#[test]
+fn an_intra_request_counts_once_however_often_it_is_sent() {
+    let now = Instant::now();
+    let mut reporter = reporter(now, OURS, THEIRS);
+    for number in [4, 4, 5, 5] {
+        let packet = RtcpPacket::FullIntraRequest {
+            sender: THEIRS,
+            requests: vec![(OURS, number)],
+        };
+        reporter.handle_datagram(now, &write_compound(&[packet])).unwrap();
+    }
+    assert_eq!(
+        outputs(&mut reporter),
+        [Output::ForceKeyFrame, Output::ForceKeyFrame]
+    );
+}
+
+#[test]
+fn requests_for_the_streams_of_others_are_ignored() {
+    let now = Instant::now();
+    let mut reporter = reporter(now, OURS, THEIRS);
+    let packets = [
+        RtcpPacket::Nack {
+            sender: THEIRS,
+            media: 77,
+            sequences: vec![1],
+        },
+        RtcpPacket::PictureLoss {
+            sender: THEIRS,
+            media: 77,
+        },
+        RtcpPacket::Goodbye(vec![77]),
+    ];
+    reporter.handle_datagram(now, &write_compound(&packets)).unwrap();
+    assert_eq!(outputs(&mut reporter), []);
+    reporter
+        .handle_datagram(now, &write_compound(&[RtcpPacket::Goodbye(vec![THEIRS])]))
+        .unwrap();
+    assert_eq!(outputs(&mut reporter), [Output::Goodbye]);
+}
+
+#[test]
+fn heavy_loss_lowers_the_rate() {
+    let start = Instant::now();
+    let mut reporter = reporter(start, OURS, THEIRS);
+    for n in 0..4u32 {
+        let now = start + ms(u64::from(n) * 1000);
+        reporter.sent(now, MediaKind::Video, sent(start, OURS, n * 150_000));
+        let block = ReportBlock {
+            ssrc: OURS,
+            fraction_lost: 77,
+            ..ReportBlock::default()
+        };
+        let report = RtcpPacket::ReceiverReport {
+            ssrc: THEIRS,
+            reports: vec![block],
+        };
+        reporter.handle_datagram(now, &write_compound(&[report])).unwrap();
+    }
+    let rates: Vec<u64> = outputs(&mut reporter)
+        .iter()
+        .filter_map(|output| match output {
+            Output::Available(rate) => Some(*rate),
+            _ => None,
+        })
+        .collect();
+    assert!(rates.len() == 3 && rates[2] < 1_000_000, "{rates:?}");
+}
+
+#[test]
+fn a_goodbye_is_a_whole_compound() {
+    let now = Instant::now();
+    let mut reporter = reporter(now, OURS, THEIRS);
+    reporter.goodbye(now);
+    let packets = parse_compound(&transmitted(&mut reporter)[0]).unwrap();
+    assert!(matches!(
+        packets[0],
+        RtcpPacket::ReceiverReport { ssrc: OURS, .. }
+    ));
+    assert_eq!(packets[2], RtcpPacket::Goodbye(vec![OURS]));
+}

@@ -1,0 +1,128 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+const RTX: RtxSource = RtxSource {
+    payload_type: 97,
+    ssrc: Some(8),
+};
+
+fn video() -> ReceiverSettings {
+    let medium = Medium::Video {
+        codec: VideoCodec::Vp8,
+        rtx: Some(RTX),
+        limits: BufferLimits::default(),
+    };
+    ReceiverSettings {
+        medium,
+        payload_type: 96,
+        ssrc: Some(7),
+        round_trip: Duration::from_millis(50),
+    }
+}
+
+fn datagram(payload_type: u8, ssrc: u32, sequence_number: u16, payload: &[u8]) -> Bytes {
+    let header = Header {
+        marker: true,
+        payload_type,
+        sequence_number,
+        timestamp: 3000,
+        ssrc,
+    };
+    let mut out = vec![];
+    header.write(&mut out);
+    out.extend_from_slice(payload);
+    out.into()
+}
+
+fn drain(receiver: &mut RtpReceiver) -> Vec<Output> {
+    std::iter::from_fn(|| receiver.poll_output()).collect()
+}
+
+/// A VP8 key frame in one packet.
+const KEY: &[u8] = &[0x10, 0x00, 0xaa];
+/// Any other frame.
+const INTER: &[u8] = &[0x10, 0x01, 0xbb];
+
+#[test]
+fn a_retransmission_takes_the_place_of_the_lost_packet() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    receiver
+        .handle_datagram(now, &datagram(96, 7, 65_535, KEY))
+        .unwrap();
+    receiver.handle_datagram(now, &datagram(96, 7, 1, INTER)).unwrap();
+    assert_eq!(drain(&mut receiver).len(), 1);
+    let soon = receiver.next_timeout().unwrap();
+    receiver.handle_timeout(soon);
+    assert_eq!(drain(&mut receiver), [Output::RequestResend(vec![0])]);
+    let again = [&[0, 0][..], INTER].concat();
+    receiver
+        .handle_datagram(now, &datagram(97, 8, 500, &again))
+        .unwrap();
+    assert_eq!(drain(&mut receiver).len(), 2);
+    assert_eq!(receiver.counts().retransmissions, 1);
+    // RFC 4588: the loss stays a loss in the reports about the stream itself.
+    assert_eq!(receiver.figures().unwrap().1.lost(), 1);
+}
+
+#[test]
+fn strangers_and_probes_change_nothing() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    for stranger in [
+        datagram(97, 8, 1, &[]),
+        datagram(97, 8, 1, KEY),
+        datagram(96, 9, 1, KEY),
+        datagram(98, 7, 1, KEY),
+    ] {
+        receiver.handle_datagram(now, &stranger).unwrap();
+    }
+    assert!(
+        receiver
+            .handle_datagram(now, &Bytes::from_static(b"not RTP"))
+            .is_err()
+    );
+    assert_eq!((drain(&mut receiver), receiver.figures()), (vec![], None));
+    assert_eq!(receiver.counts().refused, 4);
+}
+
+#[test]
+fn sound_goes_on_at_once_with_its_numbers_unrolled() {
+    let now = Instant::now();
+    let settings = ReceiverSettings {
+        medium: Medium::Audio,
+        payload_type: 111,
+        ssrc: None,
+        round_trip: Duration::from_millis(50),
+    };
+    let mut receiver = RtpReceiver::new(settings, None, now);
+    for number in [65_535, 0] {
+        receiver
+            .handle_datagram(now, &datagram(111, 5, number, b"sound"))
+            .unwrap();
+    }
+    let numbers: Vec<u64> = drain(&mut receiver)
+        .into_iter()
+        .map(|output| match output {
+            Output::Sound(sound) => sound.sequence,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(numbers[1], numbers[0] + 1);
+    assert_eq!(receiver.figures().unwrap().0, 5, "the first stream was learned");
+}
+
+#[test]
+fn a_next_life_counts_on_and_asks_for_one_key_frame() {
+    let now = Instant::now();
+    let mut first = RtpReceiver::new(video(), None, now);
+    first.handle_datagram(now, &datagram(96, 7, 65_535, KEY)).unwrap();
+    let mut second = RtpReceiver::new(video(), Some(first.resume()), now);
+    second.handle_datagram(now, &datagram(96, 7, 0, INTER)).unwrap();
+    let soon = second.next_timeout().unwrap();
+    second.handle_timeout(soon);
+    assert_eq!(drain(&mut second), [Output::RequestKeyFrame]);
+    let (_, figures) = second.figures().unwrap();
+    assert_eq!((figures.expected, figures.lost()), (2, 0));
+    assert_eq!(figures.highest_sequence, 1 << 16);
+}
