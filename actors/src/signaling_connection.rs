@@ -160,6 +160,8 @@ pub struct SignalingConnection {
     token: Option<String>,
     /// What the user asked for before there was a connection to ask over.
     pending: Option<Request>,
+    /// What the user asked for over a connection that had been idle, until it is answered.
+    unanswered: Option<Request>,
     /// What to say once the session is open again.
     held: VecDeque<ClientMessage>,
     /// Somebody waits for the last word to be said.
@@ -206,6 +208,7 @@ impl SignalingConnection {
             server: memory.as_ref().map(|memory| memory.server.clone()),
             token: memory.and_then(|memory| memory.token),
             pending: None,
+            unanswered: None,
             held: VecDeque::new(),
             leaving: false,
         }

@@ -180,6 +180,11 @@ impl Conversation {
         matches!(self.phase, Phase::Open)
     }
 
+    /// Whether nothing is under way: no request is without its outcome.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_ready() || self.is_open()
+    }
+
     /// Whether the server owes an answer; without one in time the connection is as good as lost.
     pub(super) fn awaits_answer(&self) -> bool {
         match self.phase {

@@ -149,10 +149,15 @@ impl SignalingConnection {
     /// The connection is gone, for whatever cause.
     pub(super) fn lost(&mut self, cause: &str, ctx: &mut Context<Self>) {
         tracing::info!(cause, "connection lost");
-        let owed = matches!(&self.phase, Phase::Up(up) if up.conversation.awaits_answer());
+        let owed = matches!(&self.phase, Phase::Up(up) if !up.conversation.is_settled());
+        let unanswered = self.unanswered.take();
         self.drop_phase(ctx);
         if self.token.is_some() {
             self.pause(1, ctx);
+        } else if unanswered.is_some() {
+            // It was asked over a connection that may have been dead for long: once more, over a fresh one.
+            self.pending = unanswered;
+            self.dial(0, ctx);
         } else if owed || self.pending.is_some() {
             self.pending = None;
             self.phase = Phase::Idle;
@@ -201,7 +206,10 @@ impl SignalingConnection {
                 heartbeat_ms,
                 stun_servers,
             } => self.ready(heartbeat_ms, stun_servers, ctx),
-            Output::Registered { user } => self.tell(SignalingNews::Registered { user }),
+            Output::Registered { user } => {
+                self.unanswered = None;
+                self.tell(SignalingNews::Registered { user });
+            }
             Output::Opened {
                 user,
                 token,
@@ -209,6 +217,7 @@ impl SignalingConnection {
                 call,
                 resumed,
             } => {
+                self.unanswered = None;
                 self.token = Some(token);
                 self.remember();
                 self.tell(SignalingNews::LoggedIn {
@@ -226,7 +235,10 @@ impl SignalingConnection {
                 self.tell(SignalingNews::LoggedOut(None));
                 self.ask_pending(ctx);
             }
-            Output::Refused(refusal) => self.tell(SignalingNews::Refused(refusal)),
+            Output::Refused(refusal) => {
+                self.unanswered = None;
+                self.tell(SignalingNews::Refused(refusal));
+            }
             Output::Goodbye(reason) => self.goodbye(reason, ctx),
             Output::Said(message) => self.tell(SignalingNews::Said(message)),
         }
@@ -242,7 +254,7 @@ impl SignalingConnection {
         self.state(ConnectionState::Connected);
         self.tell(SignalingNews::StunServers(stun_servers));
         if let Some(token) = self.token.clone() {
-            self.request(Request::Resume { token }, ctx);
+            self.ask(Request::Resume { token }, ctx);
         } else {
             self.ask_pending(ctx);
         }
@@ -250,7 +262,15 @@ impl SignalingConnection {
 
     fn ask_pending(&mut self, ctx: &mut Context<Self>) {
         if let Some(request) = self.pending.take() {
-            self.request(request, ctx);
+            self.ask(request, ctx);
+        }
+    }
+
+    /// Asks over a greeted connection.
+    fn ask(&mut self, request: Request, ctx: &mut Context<Self>) {
+        if let Some(up) = self.up() {
+            let output = up.conversation.request(request);
+            self.carry_out(Some(output), ctx);
         }
     }
 
@@ -258,8 +278,8 @@ impl SignalingConnection {
     pub(super) fn request(&mut self, request: Request, ctx: &mut Context<Self>) {
         match &mut self.phase {
             Phase::Up(up) if up.conversation.is_ready() => {
-                let output = up.conversation.request(request);
-                self.carry_out(Some(output), ctx);
+                self.unanswered = Some(request.clone());
+                self.ask(request, ctx);
             }
             Phase::Up(up) if up.conversation.is_open() => {
                 let refusal = Refusal::from(ErrorCode::NotAllowed);
@@ -343,6 +363,7 @@ impl SignalingConnection {
         self.drop_phase(ctx);
         self.server = None;
         self.pending = None;
+        self.unanswered = None;
         self.forget_session();
     }
 
