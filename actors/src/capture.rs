@@ -123,10 +123,11 @@ impl Gate {
         self.0.open.store(open, Ordering::Release);
     }
 
-    /// For how long nothing has come.
-    fn idle(&self) -> Duration {
+    /// Whether nothing has come for so long; the first piece may take twice as long, for devices need time to start.
+    fn starved(&self, timeout: Duration) -> bool {
         let last = Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed));
-        self.0.since.elapsed().saturating_sub(last)
+        let patience = if last.is_zero() { timeout * 2 } else { timeout };
+        self.0.since.elapsed().saturating_sub(last) > patience
     }
 }
 
@@ -299,7 +300,7 @@ impl<M: Medium> Capture<M> {
         let silent = self
             .source
             .as_ref()
-            .is_some_and(|source| source.running.is_some() && source.gate.idle() > self.setup.timeout);
+            .is_some_and(|source| source.running.is_some() && source.gate.starved(self.setup.timeout));
         if silent {
             self.attempt += 1; // its own last words would come too late
             self.lost("it delivers nothing any more".into(), ctx);

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -164,7 +164,7 @@ fn camera(
         pipeline::once(move |words| on_trouble(words)),
     )?
     .slow_to_stop();
-    run_video(pipeline, on_picture)
+    run_video(pipeline, format, on_picture)
 }
 
 /// What to ask a camera for: raw pictures of the wanted size and rate if it has them, else JPEG ones, else raw ones of
@@ -203,17 +203,48 @@ fn video_file(
          ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1,framerate={fps}/1 \
          ! appsink name=sink max-buffers=1 drop=true"
     );
-    run_video(looped(path, &description, on_trouble)?, on_picture)
+    run_video(looped(path, &description, on_trouble)?, format, on_picture)
 }
 
-fn run_video(pipeline: Pipeline, mut on_picture: OnPicture) -> Result<Box<dyn Running>, CaptureError> {
+fn run_video(
+    pipeline: Pipeline,
+    format: VideoFormat,
+    mut on_picture: OnPicture,
+) -> Result<Box<dyn Running>, CaptureError> {
+    let mut pace = Pace::new(format.fps);
     pipeline.on_sample("sink", move |sample| {
-        if let Some(frame) = pipeline::picture(&sample, Instant::now()) {
+        if pace.takes(Instant::now())
+            && let Some(frame) = pipeline::picture(&sample, Instant::now())
+        {
             on_picture(frame);
         }
     })?;
     pipeline.play()?;
     Ok(Box::new(pipeline))
+}
+
+/// Some cameras deliver more pictures than they were asked for: leaves out those that come too soon.
+struct Pace {
+    least: Duration,
+    last: Option<Instant>,
+}
+
+impl Pace {
+    fn new(fps: u32) -> Self {
+        // Three quarters of the wanted distance leave room for jitter.
+        let least = Duration::from_secs(3) / (4 * fps.max(1));
+        Pace { least, last: None }
+    }
+
+    fn takes(&mut self, now: Instant) -> bool {
+        let takes = self
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= self.least);
+        if takes {
+            self.last = Some(now);
+        }
+        takes
+    }
 }
 
 /// A pipeline that plays a file, named `file` in the description, over and over.
@@ -335,7 +366,6 @@ impl Chunker {
 mod tests {
     use super::*;
     use std::sync::mpsc;
-    use std::time::Duration;
 
     fn format() -> AudioFormat {
         AudioFormat {
@@ -368,6 +398,18 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_that_is_too_fast_is_thinned_out_and_a_jittery_one_is_not() {
+        let start = Instant::now();
+        let taken = |times: &[u64]| {
+            let mut pace = Pace::new(30);
+            let at = |ms: &u64| start + Duration::from_millis(*ms);
+            times.iter().filter(|ms| pace.takes(at(ms))).count()
+        };
+        assert_eq!(taken(&[0, 27, 66, 95, 140, 166]), 6);
+        assert_eq!(taken(&[0, 11, 22, 33, 44, 55, 66]), 3);
+    }
+
+    #[test]
     fn a_machine_without_that_camera_says_so() {
         let source = VideoSource::Camera(Some("no such camera".into()));
         let format = VideoFormat {
@@ -393,5 +435,71 @@ mod tests {
         let refused = open_video(&source, format, Box::new(|_| {}), Arc::new(|_| {})).err();
         let words = refused.expect("there is no such file").to_string();
         assert!(words.contains("/no/such/film.webm"), "{words}");
+    }
+
+    /// Writes a film of half a second with sound: ten grey pictures and a tone.
+    fn film(path: &Path) {
+        let (tell, ended) = mpsc::channel();
+        let tell = std::sync::Mutex::new(tell);
+        let description = "matroskamux name=mux ! filesink name=file \
+             videotestsrc num-buffers=10 pattern=white ! video/x-raw,width=320,height=180,framerate=20/1 ! vp8enc deadline=1 ! mux. \
+             audiotestsrc num-buffers=25 samplesperbuffer=960 ! audio/x-raw,rate=48000,channels=1 ! vorbisenc ! mux.";
+        let happening: OnHappening = Box::new(move |happening| {
+            let _ = tell.lock().expect("one thread at a time").send(happening);
+        });
+        let pipeline = Pipeline::launch(description, happening).expect("all elements are installed");
+        pipeline
+            .set("file", "location", &path.to_string_lossy())
+            .expect("the sink is there");
+        pipeline.play().expect("it runs");
+        assert_eq!(ended.recv().expect("it ends"), Happening::Ended);
+    }
+
+    #[test]
+    fn a_film_is_played_over_and_over_with_its_pictures_and_its_sound() {
+        let folder = std::env::temp_dir().join(format!("roomrtc-film-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let path = folder.join("a film.mkv");
+        film(&path);
+        let trouble: OnTrouble = Arc::new(|words| panic!("{words}"));
+        let (tell, pictures) = mpsc::channel();
+        let video = open_video(
+            &VideoSource::File(path.clone()),
+            VideoFormat {
+                width: 640,
+                height: 360,
+                fps: 20,
+            },
+            Box::new(move |frame| drop(tell.send(frame))),
+            trouble.clone(),
+        )
+        .expect("it opens");
+        let (tell, sound) = mpsc::channel();
+        let audio = open_audio(
+            &AudioSource::File(path),
+            format(),
+            Box::new(move |frame| drop(tell.send(frame))),
+            trouble,
+        )
+        .expect("it opens");
+        let limit = Duration::from_secs(20);
+        for _ in 0..25 {
+            let frame = pictures
+                .recv_timeout(limit)
+                .expect("more pictures than the film has");
+            assert_eq!((frame.width, frame.height), (640, 360));
+            assert!(frame.planes()[0].data[100 * 640 + 320] > 200, "white");
+        }
+        for _ in 0..40 {
+            assert_eq!(
+                sound
+                    .recv_timeout(limit)
+                    .expect("more sound than the film has")
+                    .len(),
+                960
+            );
+        }
+        drop((video, audio));
+        std::fs::remove_dir_all(&folder).expect("it is ours");
     }
 }

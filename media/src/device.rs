@@ -1,5 +1,6 @@
 //! Which cameras, microphones and speakers there are, and when that changes.
 
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -80,12 +81,12 @@ pub enum DeviceError {
     },
 }
 
-/// All devices, cameras first. Asks the system: not on an actor's thread.
+/// All devices, cameras first. Asks the system the first time: not on an actor's thread.
 pub fn list() -> Result<Vec<Device>, DeviceError> {
-    let monitor = started(&DeviceKind::ALL)?;
+    let monitor = monitor()?;
     let mut devices: Vec<Device> = Vec::new();
     for kind in DeviceKind::ALL {
-        for found in monitor.devices() {
+        for found in monitor.gst.devices() {
             let Some(device) = describe(&found, kind) else {
                 continue;
             };
@@ -98,57 +99,85 @@ pub fn list() -> Result<Vec<Device>, DeviceError> {
             }
         }
     }
-    monitor.stop();
     Ok(devices)
 }
 
 /// The device of an id (or a name), or the first of its kind.
 pub(crate) fn find(kind: DeviceKind, id: Option<&str>) -> Result<gst::Device, DeviceError> {
-    let monitor = started(&[kind])?;
-    let found = monitor.devices().into_iter().find(|found| {
+    let found = monitor()?.gst.devices().into_iter().find(|found| {
         describe(found, kind).is_some_and(|device| id.is_none_or(|id| device.id == id || device.name == id))
     });
-    monitor.stop();
     found.ok_or(DeviceError::NotFound {
         kind,
         id: id.map(str::to_owned),
     })
 }
 
-/// Calls `on_change` whenever a device is plugged in or out, on a thread of GStreamer, until dropped. `on_change` must
-/// not ask for the devices itself.
+/// Calls `on_change` whenever a device is plugged in or out, on a thread of GStreamer, until dropped. `on_change` may send
+/// a message, and must not ask for the devices itself.
 pub fn watch(on_change: impl Fn() + Send + Sync + 'static) -> Result<Watch, DeviceError> {
-    let monitor = started(&DeviceKind::ALL)?;
-    monitor.bus().set_sync_handler(move |_, message| {
-        use gst::MessageView::{DeviceAdded, DeviceRemoved};
-        if matches!(message.view(), DeviceAdded(_) | DeviceRemoved(_)) {
-            on_change();
-        }
-        gst::BusSyncReply::Drop
-    });
-    Ok(Watch(monitor))
+    let listener: Listener = Arc::new(on_change);
+    monitor()?.listeners().push(Arc::downgrade(&listener));
+    Ok(Watch { _listener: listener })
 }
 
 /// Watches the devices until dropped.
-pub struct Watch(gst::DeviceMonitor);
+pub struct Watch {
+    _listener: Listener,
+}
 
 impl Running for Watch {}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.stop();
+type Listener = Arc<dyn Fn() + Send + Sync>;
+
+/// The one monitor of this process. It is started once and never stopped: stopping PipeWire's part of it while its thread
+/// is at work corrupts memory (seen with 0.3.65).
+struct Monitor {
+    gst: gst::DeviceMonitor,
+    listeners: Mutex<Vec<Weak<dyn Fn() + Send + Sync>>>,
+}
+
+impl Monitor {
+    fn listeners(&self) -> MutexGuard<'_, Vec<Weak<dyn Fn() + Send + Sync>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.listeners().retain(|listener| match listener.upgrade() {
+            Some(listener) => {
+                listener();
+                true
+            }
+            None => false,
+        });
     }
 }
 
-fn started(kinds: &[DeviceKind]) -> Result<gst::DeviceMonitor, DeviceError> {
-    pipeline::init()?;
-    let monitor = gst::DeviceMonitor::new();
-    for kind in kinds {
-        // A class no plugin provides is no error: there are just no such devices.
-        let _ = monitor.add_filter(Some(kind.class()), None);
+fn monitor() -> Result<&'static Monitor, DeviceError> {
+    static MONITOR: OnceLock<Monitor> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(monitor) = MONITOR.get() {
+        return Ok(monitor);
     }
-    monitor.start().map_err(|e| DeviceError::Monitor(e.to_string()))?;
-    Ok(monitor)
+    pipeline::init()?;
+    let gst = gst::DeviceMonitor::new();
+    for kind in DeviceKind::ALL {
+        // A class no plugin provides is no error: there are just no such devices.
+        let _ = gst.add_filter(Some(kind.class()), None);
+    }
+    gst.bus().set_sync_handler(|_, message| {
+        use gst::MessageView::{DeviceAdded, DeviceRemoved};
+        if matches!(message.view(), DeviceAdded(_) | DeviceRemoved(_))
+            && let Some(monitor) = MONITOR.get()
+        {
+            monitor.changed();
+        }
+        gst::BusSyncReply::Drop
+    });
+    gst.start().map_err(|e| DeviceError::Monitor(e.to_string()))?;
+    let listeners = Mutex::default();
+    Ok(MONITOR.get_or_init(|| Monitor { gst, listeners }))
 }
 
 /// A device as the rest of the program knows it; `None` if it is of another kind, or a speaker's own sound offered as a

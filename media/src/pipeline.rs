@@ -298,7 +298,15 @@ impl Input {
         self.push(buffer, pts)
     }
 
-    /// Feeds encoded bytes or samples.
+    /// Feeds what has no time of its own but follows the last.
+    pub(crate) fn push_next(&self, data: Bytes) -> Result<(), PipelineError> {
+        match self.src.push_buffer(gst::Buffer::from_slice(data)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(PipelineError::Push(cause(&self.failure))),
+        }
+    }
+
+    /// Feeds encoded bytes.
     pub(crate) fn push_bytes(&mut self, data: Bytes, pts: Duration) -> Result<Duration, PipelineError> {
         self.push(gst::Buffer::from_slice(data), pts)
     }

@@ -11,7 +11,7 @@ use gstreamer::prelude::*;
 
 use crate::OnTrouble;
 use crate::device::{self, DeviceBuffer, DeviceError, DeviceKind};
-use crate::frame::{SAMPLE_RATE, samples_to_duration};
+use crate::frame::SAMPLE_RATE;
 use crate::pipeline::{self, Input, Pipeline, PipelineError};
 use crate::ticker::{Ticking, ticking};
 
@@ -98,7 +98,6 @@ struct Speaker {
     // Declared before `_pipeline`: nothing is pushed any more when it stops.
     input: Input,
     asked: Arc<AtomicBool>,
-    played: u64,
     delay: Duration,
     _pipeline: Pipeline,
 }
@@ -145,7 +144,6 @@ impl Speaker {
         Ok(Speaker {
             input,
             asked,
-            played: 0,
             delay: buffer.length,
             _pipeline: pipeline,
         })
@@ -154,11 +152,9 @@ impl Speaker {
 
 impl AudioSink for Speaker {
     fn play(&mut self, samples: &[i16]) -> Result<(), PlayoutError> {
-        let pts = samples_to_duration(self.played);
-        self.played += (samples.len() / usize::from(CHANNELS)) as u64;
         let bytes: Bytes = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
         self.asked.store(false, Ordering::Release);
-        self.input.push_bytes(bytes, pts)?;
+        self.input.push_next(bytes)?;
         Ok(())
     }
 
