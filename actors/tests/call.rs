@@ -150,7 +150,9 @@ fn two_parties_see_and_hear_each_other() {
                 panic!("{connected:?}")
             };
             println!("{setup:?}");
-            assert!(party.remote.latest().1.is_some(), "a picture is in the slot");
+            tokio::time::timeout(PATIENCE, party.remote.rung())
+                .await
+                .expect("a picture reaches the screen");
         }
         for party in &mut parties {
             let good = |stats: &CallStats| {

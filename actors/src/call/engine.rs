@@ -37,6 +37,9 @@ impl Engine {
     /// # Errors
     /// If no certificate can be made.
     pub fn new(config: Arc<Config>) -> Result<Self, CertificateError> {
+        // Loading the codecs takes a tenth of a second: done by now, not in the first call. Who cannot load them
+        // hears of it when a call asks for them.
+        std::thread::spawn(|| roomrtc_media::init().inspect_err(|error| tracing::warn!(%error, "no codecs")));
         Ok(Engine {
             config,
             certificate: Certificate::generate()?,

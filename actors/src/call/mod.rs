@@ -53,6 +53,8 @@ struct Progress {
     early_candidates: Vec<String>,
     microphone: bool,
     camera: bool,
+    /// Whether the peer may send pictures or sound: the first of them completes the set-up.
+    expects_media: bool,
 }
 
 /// The stages of a call.
@@ -86,6 +88,7 @@ impl Call {
             early_candidates: Vec::new(),
             microphone: plan.setup.microphone,
             camera: plan.setup.camera,
+            expects_media: true,
         });
         Call { plan, now }
     }
@@ -191,6 +194,7 @@ impl Call {
 
     fn connect(&mut self, settled: Negotiated) {
         self.now.clock.note(Moment::Negotiated, Instant::now());
+        self.now.expects_media = settled.receives_audio() || settled.receives_video();
         let tree = self.plan.tree.clone();
         tree.set_remote_ice(&settled.ice);
         let early = std::mem::take(&mut self.now.early_candidates);
@@ -206,6 +210,15 @@ impl Call {
         self.peer_media();
         self.event(CallEvent::Connecting { user: self.user() });
         self.enter(Stage::Connecting);
+    }
+
+    /// The set-up is over.
+    fn complete(&mut self) {
+        if self.now.stage == Stage::Connecting {
+            self.enter(Stage::Connected);
+            let (user, setup) = (self.user(), self.now.clock.times());
+            self.event(CallEvent::Connected { user, setup });
+        }
     }
 
     /// Tells the peer what we send at the moment; the association says it once it can.
@@ -305,6 +318,9 @@ impl Handler<DtlsEvent> for Call {
                 self.now.clock.note(Moment::Secured, Instant::now());
                 self.keep();
                 self.plan.tree.secured(&version_and_cipher, &srtp_profile);
+                if !self.now.expects_media {
+                    self.complete();
+                }
             }
             DtlsEvent::WrongFingerprint => self.end(CallEnd::WrongFingerprint, ctx),
             DtlsEvent::Failed(error) => {
@@ -330,13 +346,7 @@ impl Handler<FirstFrame> for Call {
 
     fn handle(&mut self, _: FirstFrame, _: &mut Self::Context) {
         self.now.clock.note(Moment::FirstFrame, Instant::now());
-        if self.now.stage == Stage::Connecting {
-            self.enter(Stage::Connected);
-            self.event(CallEvent::Connected {
-                user: self.user(),
-                setup: self.now.clock.times(),
-            });
-        }
+        self.complete();
     }
 }
 

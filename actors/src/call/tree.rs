@@ -266,7 +266,7 @@ impl Tree {
             move || Stats::new(figures.clone()),
         ));
         if let Some(audio) = audio {
-            let playout = self.audio_playout_setup(video.is_some());
+            let playout = self.audio_playout_setup(video.is_some_and(|video| video.direction.receive));
             let encoder = AudioEncoderSetup {
                 settings: recipes::opus(&self.soil.config, audio),
                 output: self.audio_sender.port(),

@@ -98,6 +98,18 @@ pub struct Negotiated {
     pub data: Option<NegotiatedData>,
 }
 
+impl Negotiated {
+    /// Whether the peer may send sound.
+    pub fn receives_audio(&self) -> bool {
+        self.audio.as_ref().is_some_and(|audio| audio.direction.receive)
+    }
+
+    /// Whether the peer may send pictures.
+    pub fn receives_video(&self) -> bool {
+        self.video.as_ref().is_some_and(|video| video.direction.receive)
+    }
+}
+
 /// How Opus (RFC 7587) goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiatedAudio {
