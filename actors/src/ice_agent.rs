@@ -43,6 +43,9 @@ use crate::rtp_receiver::RtpDatagrams;
 
 /// Datagrams that wait while a socket has no room; more push out the oldest. About 2.4 MB, as much as a socket holds.
 const MAX_PENDING: usize = 2048;
+/// Datagrams kept before there is a path, as a handshake's first flight is: its repetition would cost the call's set-up
+/// a flight interval. More push out the oldest.
+const MAX_EARLY: usize = 32;
 /// RTP payload types (RFC 3550 §5.1).
 const PAYLOAD_TYPES: usize = 128;
 
@@ -71,7 +74,7 @@ pub struct RestartIce(pub IceCredentials);
 #[derive(Clone, Debug)]
 pub struct RoutePayloads(pub Vec<(u8, MediaKind)>);
 
-/// From DTLS, RTP and RTCP: send these over the selected pair; dropped and counted before there is one.
+/// From DTLS, RTP and RTCP: send these over the selected pair; a few wait for it, older ones are dropped and counted.
 #[derive(Clone, Debug)]
 pub struct SendDatagrams(pub Vec<Bytes>);
 
@@ -222,6 +225,9 @@ impl IceAgent {
                 Output::Event(event) => self.tell(event),
             }
         }
+        if self.path.is_some() && !self.waiting_for_room {
+            self.send_pending(ctx);
+        }
         let next = self.agent.next_timeout();
         self.deadline.arm(next, ctx);
     }
@@ -356,7 +362,10 @@ impl IceAgent {
     fn send(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
         let transport = &self.setup.counters.transport;
         let Some((index, remote)) = self.path else {
-            transport.datagrams_dropped.add(datagrams.len() as u64);
+            self.pending.extend(datagrams);
+            let excess = self.pending.len().saturating_sub(MAX_EARLY);
+            self.pending.drain(..excess);
+            transport.datagrams_dropped.add(excess as u64);
             return;
         };
         let mut rest = 0;

@@ -81,7 +81,7 @@ impl Party {
 fn call(tamper: Tamper) -> [Party; 2] {
     let config = Arc::new(Config::default());
     let ends = [Arc::default(), Arc::default()];
-    let parties = [0, 1].map(|index: usize| {
+    [0, 1].map(|index: usize| {
         let (events, heard) = mpsc::unbounded_channel();
         let wire = Addr::<Wire>::new(format!("wire{index}"));
         let peer: Arc<Mutex<Option<Box<dyn RunningCall>>>> = Arc::clone(&ends[1 - index]);
@@ -121,8 +121,7 @@ fn call(tamper: Tamper) -> [Party; 2] {
             remote,
             stats,
         }
-    });
-    parties
+    })
 }
 
 /// Hears how a wire ended.
