@@ -20,10 +20,10 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, 
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Keep, Port, mail};
-use roomrtc_protocol::dtls_record::guard::{Dropped, Guard};
+use roomrtc_protocol::dtls_record::guard::{self, Dropped, Guard};
 use roomrtc_protocol::dtls_record::sealed::{Opened, Records};
 use roomrtc_protocol::sdp::Fingerprint;
-use roomrtc_protocol::srtp::Profile;
+use roomrtc_protocol::srtp::{self, Profile};
 use tracing::{debug, info, trace, warn};
 
 pub use self::certificate::{Certificate, CertificateError};
@@ -73,6 +73,10 @@ pub struct DtlsSettings {
     pub max_datagram: usize,
     /// Protection of media, in the order offered.
     pub srtp_profiles: Vec<Profile>,
+    /// What may come before the peer is known.
+    pub guard: guard::Limits,
+    /// Of the SRTP contexts.
+    pub srtp: srtp::Limits,
 }
 
 impl Default for DtlsSettings {
@@ -82,6 +86,8 @@ impl Default for DtlsSettings {
             flight_interval: Duration::from_millis(200),
             max_datagram: 1200,
             srtp_profiles: vec![Profile::AeadAes128Gcm, Profile::Aes128CmHmacSha1_80],
+            guard: guard::Limits::default(),
+            srtp: srtp::Limits::default(),
         }
     }
 }
@@ -149,7 +155,7 @@ pub struct DtlsSession {
 impl DtlsSession {
     /// A session that waits for [`StartHandshake`], or goes on where its last life was.
     pub fn new(setup: DtlsSetup) -> Self {
-        let mut guard = Guard::default();
+        let mut guard = Guard::new(setup.settings.guard.clone());
         let state = match setup.session.get() {
             Some(session) => {
                 guard.establish();

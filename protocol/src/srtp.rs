@@ -22,12 +22,6 @@ use webrtc_srtp::protection_profile::ProtectionProfile;
 /// The exporter label of DTLS-SRTP (RFC 5764 §4.2).
 pub const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 
-/// RFC 3711 §3.3.2 asks for at least 64; this covers 10 ms of jitter at 100,000 packets/s.
-const REPLAY_WINDOW: usize = 1024;
-
-/// Senders without a signaled SSRC that are let in, per direction and protocol.
-const MAX_UNSIGNALED_SSRCS: usize = 8;
-
 /// SSRCs one side may signal or send under.
 const MAX_SSRCS: usize = 32;
 
@@ -83,6 +77,27 @@ impl std::fmt::Display for Profile {
             Profile::Aes128CmHmacSha1_80 => "SRTP_AES128_CM_HMAC_SHA1_80",
             Profile::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
         })
+    }
+}
+
+/// What may be configured.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// SRTP packets remembered against replay. RFC 3711 §3.3.2 asks for at least 64.
+    pub replay_window: usize,
+    /// SRTCP packets remembered against replay.
+    pub rtcp_replay_window: usize,
+    /// Senders without a signaled SSRC that are let in, for RTP and for RTCP each.
+    pub unsignaled_sources: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            replay_window: 1024,
+            rtcp_replay_window: 128,
+            unsignaled_sources: 8,
+        }
     }
 }
 
@@ -148,14 +163,15 @@ impl From<webrtc_srtp::Error> for Error {
 /// The master key and salt of one direction.
 struct MasterKey {
     profile: Profile,
+    limits: Limits,
     key: Vec<u8>,
     salt: Vec<u8>,
 }
 
 impl MasterKey {
     fn context(&self) -> Result<Context, Error> {
-        let rtp = Some(srtp_replay_protection(REPLAY_WINDOW));
-        let rtcp = Some(srtcp_replay_protection(REPLAY_WINDOW));
+        let rtp = Some(srtp_replay_protection(self.limits.replay_window));
+        let rtcp = Some(srtcp_replay_protection(self.limits.rtcp_replay_window));
         Ok(Context::new(
             &self.key,
             &self.salt,
@@ -176,6 +192,16 @@ pub struct Contexts {
 impl Contexts {
     /// From the bytes exported under [`EXPORTER_LABEL`]; `client` says whether we were the DTLS client.
     pub fn new(profile: Profile, keying_material: &[u8], client: bool) -> Result<Self, Error> {
+        Self::with_limits(profile, keying_material, client, &Limits::default())
+    }
+
+    /// The same, with other limits than usual.
+    pub fn with_limits(
+        profile: Profile,
+        keying_material: &[u8],
+        client: bool,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
         let needed = profile.keying_material_length();
         if keying_material.len() != needed {
             return Err(Error::KeyingMaterial {
@@ -189,6 +215,7 @@ impl Contexts {
         let (client_salt, server_salt) = salts.split_at(profile.inner().salt_len());
         let master = |key: &[u8], salt: &[u8]| MasterKey {
             profile,
+            limits: limits.clone(),
             key: key.to_vec(),
             salt: salt.to_vec(),
         };
@@ -316,7 +343,7 @@ impl Receiver {
             });
         }
         if !self.signaled.contains(&header.ssrc) && !self.admitted_rtp.contains(&header.ssrc) {
-            if !self.signaled.is_empty() || self.admitted_rtp.len() >= MAX_UNSIGNALED_SSRCS {
+            if !self.signaled.is_empty() || self.admitted_rtp.len() >= self.master.limits.unsignaled_sources {
                 return Err(Error::UnknownSsrc(header.ssrc));
             }
             // A context of its own, thrown away: a forged packet leaves nothing behind.
@@ -336,7 +363,7 @@ impl Receiver {
         }
         // A peer that only receives reports under an SSRC it never announced, so others are let in here.
         if !self.signaled.contains(&ssrc) && !self.admitted_rtcp.contains(&ssrc) {
-            if self.admitted_rtcp.len() >= MAX_UNSIGNALED_SSRCS {
+            if self.admitted_rtcp.len() >= self.master.limits.unsignaled_sources {
                 return Err(Error::UnknownSsrc(ssrc));
             }
             self.master.context()?.decrypt_rtcp(packet)?;
@@ -503,7 +530,7 @@ mod tests {
                 );
             }
             assert!(server.receiver.admitted_rtp.is_empty());
-            for ssrc in 0..MAX_UNSIGNALED_SSRCS as u32 {
+            for ssrc in 0..Limits::default().unsignaled_sources as u32 {
                 let wire = client.protect_rtp(&rtp(ssrc, 1, b"x")).unwrap();
                 server.unprotect_rtp(&wire).unwrap();
             }

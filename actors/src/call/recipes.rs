@@ -10,12 +10,13 @@ use roomrtc_media::playout::AudioOutput;
 use roomrtc_media::video_codec::{Codec, Encoder, EncoderSettings};
 use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
 use roomrtc_protocol::congestion::estimator::EstimatorSettings;
+use roomrtc_protocol::dtls_record::guard;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings, RtxSource};
 use roomrtc_protocol::rtp::sender::{Rtx, SenderSettings};
 use roomrtc_protocol::sdp::{LocalMedia, NegotiatedAudio, NegotiatedVideo, Source};
 use roomrtc_protocol::srtp::Profile;
-use roomrtc_protocol::{MediaKind, VideoCodec, file_transfer, sctp};
+use roomrtc_protocol::{MediaKind, VideoCodec, file_transfer, sctp, srtp};
 
 use crate::dtls_session::DtlsSettings;
 use crate::file_transfer::FileSettings;
@@ -37,6 +38,15 @@ pub(super) fn dtls(config: &Config) -> DtlsSettings {
                 SrtpProfile::Aes128CmSha1_80 => Profile::Aes128CmHmacSha1_80,
             })
             .collect(),
+        guard: guard::Limits {
+            held_records: config.network.dtls_max_pending_records,
+            fragments: config.network.dtls_max_fragments,
+        },
+        srtp: srtp::Limits {
+            replay_window: config.network.srtp_replay_window,
+            rtcp_replay_window: config.network.srtcp_replay_window,
+            unsignaled_sources: config.network.srtp_max_sources,
+        },
     }
 }
 

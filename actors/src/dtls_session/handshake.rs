@@ -209,7 +209,7 @@ pub(super) async fn run(
     Ok(Finished {
         client,
         records: Records::new(&secrets)?,
-        contexts: Contexts::new(profile, &material, client)?,
+        contexts: Contexts::with_limits(profile, &material, client, &settings.srtp)?,
     })
 }
 

@@ -320,3 +320,5 @@ fn a_handshake_survives_the_loss_of_every_third_datagram() {
         server.connected().await;
     });
 }
+
+mod openssl;

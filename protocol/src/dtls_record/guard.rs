@@ -25,9 +25,6 @@ const MESSAGE_HEADER_LENGTH: usize = 12;
 /// The longest handshake message: certificates of WebRTC have 300 to 2,000 bytes.
 const MAX_MESSAGE_LENGTH: usize = 16 * 1024;
 
-/// A fragment that is not the last of its message has at least this many bytes: MTUs are not smaller.
-const MIN_FRAGMENT_LENGTH: usize = 64;
-
 /// A full handshake has 7 messages a side.
 const MAX_MESSAGE_SEQUENCE: u16 = 15;
 
@@ -38,14 +35,29 @@ const MAX_HANDSHAKE_RECORDS: u32 = 1_000;
 /// Encrypted handshake records (Finished, and its retransmissions) let through.
 const MAX_ENCRYPTED_RECORDS: u32 = 64;
 
-/// Application records held back until the handshake has finished.
-const MAX_HELD_RECORDS: usize = 32;
-
 /// The last flight is not sent again more often than this.
 const FLIGHT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// RFC 5246 §7.2: the level of an alert that ends the session.
 const FATAL: u8 = 2;
+
+/// What may be configured.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Application records held back until the handshake has finished.
+    pub held_records: usize,
+    /// Fragments one handshake message may come in; all but its last must be large enough for that.
+    pub fragments: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            held_records: 64,
+            fragments: 64,
+        }
+    }
+}
 
 /// What the guard has dropped, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,12 +107,20 @@ enum Phase {
 
 /// Stands before one DTLS session.
 pub struct Guard {
+    limits: Limits,
     phase: Phase,
     dropped: Dropped,
 }
 
 impl Default for Guard {
     fn default() -> Self {
+        Guard::new(Limits::default())
+    }
+}
+
+impl Guard {
+    /// Before a handshake.
+    pub fn new(limits: Limits) -> Self {
         let phase = Phase::Handshaking {
             bytes: 0,
             plain: 0,
@@ -109,13 +129,12 @@ impl Default for Guard {
             alert: None,
         };
         Guard {
+            limits,
             phase,
             dropped: Dropped::default(),
         }
     }
-}
 
-impl Guard {
     /// Judges a datagram.
     pub fn inspect(&mut self, now: Instant, datagram: &Bytes) -> Verdict {
         let mut verdict = Verdict::default();
@@ -181,7 +200,7 @@ impl Guard {
                     return self.dropped.plaintext_alerts += 1;
                 }
                 ContentType::ApplicationData if !sealed => return self.dropped.unexpected_epoch += 1,
-                ContentType::ApplicationData if held.len() >= MAX_HELD_RECORDS => {
+                ContentType::ApplicationData if held.len() >= self.limits.held_records => {
                     return self.dropped.excess += 1;
                 }
                 ContentType::ApplicationData => return held.push(datagram.slice_ref(record)),
@@ -192,7 +211,8 @@ impl Guard {
                     }
                 }
                 ContentType::Handshake | ContentType::ChangeCipherSpec => {
-                    if header.content_type == ContentType::Handshake && !fragments_are_sane(content)
+                    if header.content_type == ContentType::Handshake
+                        && !fragments_are_sane(content, self.limits.fragments)
                         || header.content_type == ContentType::ChangeCipherSpec && (content != [1] || sealed)
                     {
                         return self.dropped.bad_fragments += 1;
@@ -231,7 +251,7 @@ impl Guard {
 /// ```text
 /// | type | length (24) | message_seq (16) | fragment_offset (24) | fragment_length (24) | body
 /// ```
-fn fragments_are_sane(content: &[u8]) -> bool {
+fn fragments_are_sane(content: &[u8], most: usize) -> bool {
     let mut rest = content;
     while !rest.is_empty() {
         let Some(header) = rest.first_chunk::<MESSAGE_HEADER_LENGTH>() else {
@@ -247,7 +267,7 @@ fn fragments_are_sane(content: &[u8]) -> bool {
         if fragment < length {
             // The crate takes all that is left of the record for this fragment, so it must be its end.
             let last = offset + fragment == length;
-            return fragment == body && fragment > 0 && (last || fragment >= MIN_FRAGMENT_LENGTH);
+            return fragment == body && fragment > 0 && (last || fragment * most >= length);
         }
         if fragment > body {
             return false;
@@ -325,10 +345,10 @@ mod tests {
             vec![],
         ];
         for content in bad {
-            assert!(!fragments_are_sane(&content), "{content:?}");
+            assert!(!fragments_are_sane(&content, 64), "{content:?}");
         }
-        assert!(!fragments_are_sane(&message(100, 999, 0, 100)));
-        assert!(!fragments_are_sane(&message(100, 0, 0, 0)));
+        assert!(!fragments_are_sane(&message(100, 999, 0, 100), 64));
+        assert!(!fragments_are_sane(&message(100, 0, 0, 0), 64));
     }
 
     #[test]
@@ -366,7 +386,7 @@ mod tests {
             let early = encrypted(ContentType::ApplicationData, sequence);
             assert_eq!(guard.inspect(now, &early), Verdict::default());
         }
-        assert_eq!(guard.establish().len(), MAX_HELD_RECORDS);
+        assert_eq!(guard.establish().len(), Limits::default().held_records);
         assert_eq!(guard.dropped().unexpected_epoch, 50_000);
         let data = encrypted(ContentType::ApplicationData, 101);
         assert_eq!(guard.inspect(now, &data).sealed, [data]);

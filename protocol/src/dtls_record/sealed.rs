@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 
-use super::{ContentType, HEADER_LENGTH, Header, MAX_SEQUENCE};
+use super::{ContentType, HEADER_LENGTH, Header, MAX_SEQUENCE, VERSION_1_2};
 
 /// RFC 5288 §3: the part of the nonce that travels in the record.
 const EXPLICIT_NONCE_LENGTH: usize = 8;
@@ -203,8 +203,10 @@ impl Records {
     /// Opens a record that the guard let through.
     pub fn open(&mut self, record: Bytes) -> Result<Opened, Error> {
         let header = Header::parse(&record).map_err(|_| Error::Malformed)?;
-        if header.epoch != EPOCH || header.length < OVERHEAD || record.len() != HEADER_LENGTH + header.length
-        {
+        let whole = record.len() == HEADER_LENGTH + header.length;
+        // The version is authenticated too, so only ours may stand here.
+        let ours = record[1..3] == VERSION_1_2.to_be_bytes();
+        if header.epoch != EPOCH || header.length < OVERHEAD || !whole || !ours {
             return Err(Error::Malformed);
         }
         if !self.window.admits(header.sequence) {
