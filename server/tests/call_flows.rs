@@ -135,3 +135,515 @@ async fn a_call_is_accepted_relayed_and_hung_up() {
     assert_eq!(ben.hears_end(call).await, EndReason::HungUp);
     ben.sees("ana", Presence::Available).await;
 }
+
+#[tokio::test]
+async fn an_account_has_one_owner_and_one_password() {
+    let world = World::with(|config| config.server.login_delay_first_ms = 0);
+    let mut ana = world.visitor().await;
+    ana.register("Ana", PASSWORD).await.unwrap();
+    assert_eq!(
+        ana.register("ANA", "another").await,
+        Err(ErrorCode::UserNameTaken)
+    );
+    assert_eq!(
+        ana.register("no name", PASSWORD).await,
+        Err(ErrorCode::BadUserName)
+    );
+    // A wrong password is noticed by the client; the server answers as it answers for a user it does not know.
+    assert_eq!(ana.log_in("ana", "wrong", false).await.unwrap_err(), None);
+    let mut stranger = world.visitor().await;
+    assert_eq!(
+        stranger.log_in("nobody", PASSWORD, false).await.unwrap_err(),
+        None
+    );
+    world
+        .visitor()
+        .await
+        .log_in("aNa", PASSWORD, false)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_invented_proof_of_the_password_is_refused() {
+    let world = World::new();
+    let mut ana = world.visitor().await;
+    ana.register("ana", PASSWORD).await.unwrap();
+    let (_, request) =
+        roomrtc_protocol::signaling::opaque::ClientLogin::start(&"ana".parse().unwrap(), "guess").unwrap();
+    ana.send(ClientMessage::LoginStart {
+        user: "ana".into(),
+        request,
+    })
+    .await;
+    assert!(matches!(ana.next().await, ServerMessage::LoginResponse { .. }));
+    // 64 bytes of nothing.
+    let finalization = format!("{}==", "A".repeat(86));
+    ana.send(ClientMessage::LoginFinish {
+        finalization,
+        take_over: true,
+    })
+    .await;
+    assert_eq!(ana.refused().await, ErrorCode::BadCredentials);
+}
+
+#[tokio::test]
+async fn who_tries_too_often_has_to_wait() {
+    let world = World::with(|config| config.server.attempts_per_address = 2);
+    let mut ana = world.visitor().await;
+    ana.register("ana", PASSWORD).await.unwrap();
+    ana.register("ben", PASSWORD).await.unwrap();
+    ana.send(ClientMessage::RegisterStart {
+        user: "cleo".into(),
+        request: String::new(),
+    })
+    .await;
+    match ana.next().await {
+        ServerMessage::Error {
+            code: ErrorCode::TooManyAttempts,
+            retry_after_ms: Some(wait),
+            ..
+        } => {
+            assert!((1..=30_001).contains(&wait), "{wait}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_declined() {
+    let world = World::new();
+    let (mut ana, mut ben) = world.two().await;
+    for (reason, end) in [
+        (DeclineReason::Declined, EndReason::Declined),
+        (DeclineReason::Unable, EndReason::Unable),
+    ] {
+        let call = ana.call("BEN").await.unwrap();
+        assert_eq!(ben.rings().await.0, call);
+        ben.send(ClientMessage::Decline { call, reason }).await;
+        assert_eq!(ana.hears_end(call).await, end);
+        assert_eq!(ben.hears_end(call).await, end);
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_cancelled() {
+    let world = World::new();
+    let (mut ana, mut ben) = world.two().await;
+    let call = ana.call("ben").await.unwrap();
+    ben.rings().await;
+    ana.send(ClientMessage::Cancel { call }).await;
+    assert_eq!(ana.hears_end(call).await, EndReason::Cancelled);
+    assert_eq!(ben.hears_end(call).await, EndReason::Cancelled);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_answers_ends() {
+    let world = World::with(|config| config.server.ring_timeout_ms = 200);
+    let (mut ana, mut ben) = world.two().await;
+    let call = ana.call("ben").await.unwrap();
+    ben.rings().await;
+    assert_eq!(ana.hears_end(call).await, EndReason::NoAnswer);
+    assert_eq!(ben.hears_end(call).await, EndReason::NoAnswer);
+}
+
+#[tokio::test]
+async fn whom_one_cannot_call_says_why() {
+    let world = World::new();
+    let (mut ana, _ben, _) = world.two_in_a_call().await;
+    let (mut cleo, _) = world.user("cleo").await;
+    world.visitor().await.register("dora", PASSWORD).await.unwrap();
+    assert_eq!(cleo.call("ana").await, Err(ErrorCode::UserBusy));
+    assert_eq!(cleo.call("Cleo").await, Err(ErrorCode::CalledSelf));
+    assert_eq!(cleo.call("nobody").await, Err(ErrorCode::UnknownUser));
+    assert_eq!(cleo.call("dora").await, Err(ErrorCode::UserOffline));
+    assert_eq!(ana.call("cleo").await, Err(ErrorCode::AlreadyInCall));
+}
+
+#[tokio::test]
+async fn two_who_call_each_other_at_once_are_in_one_call() {
+    let world = World::new();
+    let (mut ana, mut ben) = world.two().await;
+    ana.send(ClientMessage::Call { user: "ben".into() }).await;
+    ben.send(ClientMessage::Call { user: "ana".into() }).await;
+    // Each hears of the call first; whoever came second is then told that it is in a call.
+    let (first, second) = (ana.next().await, ben.next().await);
+    let (call, mut caller, mut callee) = match (first, second) {
+        (ServerMessage::Ringing { call, .. }, ServerMessage::Incoming { .. }) => (call, ana, ben),
+        (ServerMessage::Incoming { .. }, ServerMessage::Ringing { call, .. }) => (call, ben, ana),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(callee.refused().await, ErrorCode::AlreadyInCall);
+    callee.send(ClientMessage::Accept { call }).await;
+    caller.hears_accepted(call).await;
+    callee.hears_accepted(call).await;
+}
+
+#[tokio::test]
+async fn nobody_answers_ends_or_relays_for_others() {
+    let world = World::new();
+    let (mut ana, mut ben, call) = world.two_in_a_call().await;
+    let (mut mallory, _) = world.user("mallory").await;
+    for message in [
+        ClientMessage::Accept { call },
+        ClientMessage::Decline {
+            call,
+            reason: DeclineReason::Declined,
+        },
+        ClientMessage::Cancel { call },
+        ClientMessage::HangUp { call },
+        ClientMessage::Description {
+            call,
+            kind: DescriptionKind::Offer,
+            sdp: "v=0".into(),
+        },
+        ClientMessage::Candidate {
+            call,
+            candidate: String::new(),
+            mid: "0".into(),
+        },
+    ] {
+        mallory.send(message).await;
+        assert_eq!(mallory.refused().await, ErrorCode::UnknownCall);
+    }
+    // The first thing the parties hear is what one of them does.
+    ana.send(ClientMessage::HangUp { call }).await;
+    assert_eq!(ben.hears_end(call).await, EndReason::HungUp);
+}
+
+#[tokio::test]
+async fn without_a_login_nothing_is_allowed() {
+    let world = World::new();
+    let mut visitor = world.visitor().await;
+    for message in [
+        ClientMessage::Call { user: "ana".into() },
+        ClientMessage::HangUp { call: CallId(1) },
+        ClientMessage::LoginFinish {
+            finalization: String::new(),
+            take_over: true,
+        },
+        ClientMessage::LogOut,
+        ClientMessage::Hello {
+            version: VERSION,
+            client: "again".into(),
+        },
+    ] {
+        visitor.send(message).await;
+        assert_eq!(visitor.refused().await, ErrorCode::NotAllowed);
+    }
+}
+
+#[tokio::test]
+async fn a_second_login_is_refused_unless_it_takes_over() {
+    let world = World::new();
+    let (mut ana, mut ben, call) = world.two_in_a_call().await;
+    let mut second = world.visitor().await;
+    let refused = second.log_in("ben", PASSWORD, false).await.unwrap_err();
+    assert_eq!(refused, Some(ErrorCode::AlreadyLoggedIn));
+    second.log_in("ben", PASSWORD, true).await.unwrap();
+    assert_eq!(
+        ben.next().await,
+        ServerMessage::Goodbye {
+            reason: GoodbyeReason::TakenOver
+        }
+    );
+    ben.ends().await;
+    assert_eq!(ana.hears_end(call).await, EndReason::PeerLeft);
+}
+
+#[tokio::test]
+async fn a_token_is_void_once_taken_over_or_logged_out() {
+    let world = World::new();
+    let (_ana, first) = world.user("ana").await;
+    let mut second = world.visitor().await;
+    let session = second.log_in("ana", PASSWORD, true).await.unwrap();
+    assert_eq!(
+        world.visitor().await.resume(&first.token).await.unwrap_err(),
+        ErrorCode::BadToken
+    );
+    second.send(ClientMessage::LogOut).await;
+    assert_eq!(
+        second.next().await,
+        ServerMessage::Goodbye {
+            reason: GoodbyeReason::LoggedOut
+        }
+    );
+    second.ends().await;
+    assert_eq!(
+        world.visitor().await.resume(&session.token).await.unwrap_err(),
+        ErrorCode::BadToken
+    );
+}
+
+#[tokio::test]
+async fn a_lost_party_comes_back_with_its_token_and_the_call_goes_on() {
+    let world = World::with(|config| config.server.resume_grace_ms = 10_000);
+    let (mut ana, session) = world.user("ana").await;
+    let (mut ben, _) = world.user("ben").await;
+    let call = ana.call("ben").await.unwrap();
+    ben.rings().await;
+    drop(ana);
+    ben.send(ClientMessage::Accept { call }).await;
+    ben.hears_accepted(call).await;
+    let (kind, sdp) = (DescriptionKind::Offer, "v=0".to_owned());
+    ben.send(ClientMessage::Description {
+        call,
+        kind,
+        sdp: sdp.clone(),
+    })
+    .await;
+    let mut ana = world.visitor().await;
+    let resumed = ana.resume(&session.token).await.unwrap();
+    assert_eq!(resumed.token, session.token);
+    let ongoing = resumed.call.unwrap();
+    assert_eq!(
+        (ongoing.call, ongoing.user.as_str(), ongoing.caller),
+        (call, "ben", true)
+    );
+    // What was said meanwhile, or is said now, arrives.
+    loop {
+        match ana.next().await {
+            ServerMessage::Accepted { call: accepted } => assert_eq!(accepted, call),
+            message => {
+                assert_eq!(message, ServerMessage::Description { call, kind, sdp });
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_party_that_is_gone_is_offline_and_its_call_ended_within_five_seconds() {
+    let world = World::new();
+    let (ana, mut ben, call) = world.two_in_a_call().await;
+    let died = Instant::now();
+    drop(ana);
+    assert_eq!(ben.hears_end(call).await, EndReason::PeerLost);
+    ben.sees("ana", Presence::Offline).await;
+    assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_is_offline_within_five_seconds() {
+    let world = World::new();
+    // ana's connection stays open, but nobody answers there any more: as if the cable were pulled.
+    let (ana, mut ben, call) = world.two_in_a_call().await;
+    let died = Instant::now();
+    assert_eq!(ben.hears_end(call).await, EndReason::PeerLost);
+    ben.sees("ana", Presence::Offline).await;
+    assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
+    drop(ana);
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_told_so() {
+    let world = World::with(|config| config.server.max_connections = 1);
+    let _ana = world.user("ana").await;
+    let tls = tls(world.server.fingerprint(), rustls::ALL_VERSIONS);
+    let mut ben = Client::connect_silently(world.server.address(), &tls, world.server.fingerprint()).await;
+    ben.send(ClientMessage::Hello {
+        version: VERSION,
+        client: "test".into(),
+    })
+    .await;
+    assert_eq!(ben.refused().await, ErrorCode::ServerFull);
+    ben.ends().await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_of_ours_ends_a_stranger_but_not_a_user() {
+    let world = World::new();
+    for nonsense in [
+        "",
+        "{",
+        "[]",
+        r#"{"type":"launch_missiles"}"#,
+        r#"{"type":"call","user":7}"#,
+        "\u{0}",
+    ] {
+        let mut visitor = world.visitor().await;
+        visitor.send_text(nonsense.into()).await;
+        assert_eq!(visitor.refused().await, ErrorCode::BadMessage);
+        visitor.ends().await;
+    }
+    let (mut ana, _) = world.user("ana").await;
+    ana.send_text("{".into()).await;
+    assert_eq!(ana.refused().await, ErrorCode::BadMessage);
+    assert_eq!(ana.call("nobody").await, Err(ErrorCode::UnknownUser));
+}
+
+#[tokio::test]
+async fn another_version_is_refused_politely() {
+    let world = World::new();
+    let tls = tls(world.server.fingerprint(), rustls::ALL_VERSIONS);
+    let mut future = Client::connect_silently(world.server.address(), &tls, world.server.fingerprint()).await;
+    future
+        .send(ClientMessage::Hello {
+            version: VERSION + 1,
+            client: "test".into(),
+        })
+        .await;
+    assert_eq!(future.refused().await, ErrorCode::UnsupportedVersion);
+    future.ends().await;
+}
+
+#[tokio::test]
+async fn too_long_a_message_ends_the_connection_and_after_login_more_fits() {
+    let world = World::new();
+    let hello = |length: usize| {
+        serde_json::to_string(&ClientMessage::Hello {
+            version: VERSION,
+            client: "x".repeat(length),
+        })
+        .unwrap()
+    };
+    let mut visitor = world.visitor().await;
+    visitor
+        .send_text(hello(world.config.server.frame_before_login_bytes))
+        .await;
+    visitor.ends().await;
+    let (mut ana, _) = world.user("ana").await;
+    ana.send_text(hello(world.config.server.frame_bytes - 1000)).await;
+    assert_eq!(ana.refused().await, ErrorCode::NotAllowed);
+    ana.send_text(hello(world.config.server.frame_bytes)).await;
+    ana.ends().await;
+}
+
+#[tokio::test]
+async fn who_is_slow_before_login_is_shown_the_door() {
+    let world = World::with(|config| {
+        config.server.tls_timeout_ms = 200;
+        config.server.header_timeout_ms = 200;
+        config.server.login_timeout_ms = 200;
+    });
+    let address = world.server.address();
+    let connector = tls(world.server.fingerprint(), rustls::ALL_VERSIONS);
+    let began = Instant::now();
+    // Says nothing at all, not even TLS.
+    let mut mute = tokio::net::TcpStream::connect(address).await.unwrap();
+    assert!(!matches!(mute.read(&mut [0; 16]).await, Ok(1..)));
+    // Dribbles half a request.
+    let mut dribbling = connect_tls(address, &connector).await.unwrap();
+    dribbling
+        .write_all(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = dribbling.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 101"));
+    // Does everything right and then never logs in.
+    let mut undecided = world.visitor().await;
+    assert_eq!(
+        undecided.next().await,
+        ServerMessage::Goodbye {
+            reason: GoodbyeReason::TooSlow
+        }
+    );
+    undecided.ends().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off() {
+    let world = World::with(|config| {
+        config.server.message_rate = 100_000;
+        config.server.message_burst = 100_000;
+        config.server.heartbeat_timeout_ms = 60_000;
+    });
+    let (mut ana, mut ben, call) = world.two_in_a_call().await;
+    // ben reads no more; ana sends more than the network's buffers and the server's queue can hold.
+    let sdp = "x".repeat(200_000);
+    let end = loop {
+        let offer = ClientMessage::Description {
+            call,
+            kind: DescriptionKind::Offer,
+            sdp: sdp.clone(),
+        };
+        ana.send(offer).await;
+        if let Ok(message) = tokio::time::timeout(Duration::from_millis(20), ana.next()).await {
+            break message;
+        }
+    };
+    assert_eq!(
+        end,
+        ServerMessage::Ended {
+            call,
+            reason: EndReason::PeerLost
+        }
+    );
+    // What ben finds when it reads at last: what was sent in time, then the end.
+    while ben.try_next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn both_versions_of_tls_are_spoken_and_the_system_library_too() {
+    let world = World::new();
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let connector = tls(world.server.fingerprint(), &[version]);
+        let stream = connect_tls(world.server.address(), &connector).await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+        Client::connect_silently(world.server.address(), &connector, world.server.fingerprint())
+            .await
+            .hello()
+            .await;
+    }
+    let native = World::with(|config| config.server.tls = TlsBackend::Native);
+    native.user("ana").await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_accounts_tokens_and_certificate() {
+    let world = World::new();
+    let fingerprint = world.server.fingerprint();
+    let (mut ana, session) = world.user("ana").await;
+    world.visitor().await.register("Ben", PASSWORD).await.unwrap();
+    let listening = tokio::spawn(async move { (ana.next().await, ana.try_next().await) });
+    let world = tokio::task::spawn_blocking(|| world.restarts()).await.unwrap();
+    let goodbye = ServerMessage::Goodbye {
+        reason: GoodbyeReason::ServerShutdown,
+    };
+    assert_eq!(listening.await.unwrap(), (goodbye, None));
+    assert_eq!(world.server.fingerprint(), fingerprint);
+    let resumed = world.visitor().await.resume(&session.token).await.unwrap();
+    assert_eq!(resumed.users.len(), 1);
+    assert_eq!(
+        (resumed.users[0].user.as_str(), resumed.users[0].presence),
+        ("Ben", Presence::Offline)
+    );
+    world
+        .visitor()
+        .await
+        .log_in("ben", PASSWORD, false)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_new_account_shows_up_in_everybodys_list() {
+    let world = World::new();
+    let (mut ana, _) = world.user("ana").await;
+    world.visitor().await.register("Zoe", PASSWORD).await.unwrap();
+    ana.sees("Zoe", Presence::Offline).await;
+}
+
+#[tokio::test]
+async fn the_port_also_answers_plain_requests() {
+    let world = World::new();
+    let connector = tls(world.server.fingerprint(), rustls::ALL_VERSIONS);
+    for (path, wanted) in [
+        ("/health", "HTTP/1.1 200"),
+        ("/ws", "HTTP/1.1 426"),
+        ("/none", "HTTP/1.1 404"),
+    ] {
+        let mut stream = connect_tls(world.server.address(), &connector).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with(wanted.as_bytes()),
+            "{path}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+}

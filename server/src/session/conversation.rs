@@ -27,6 +27,7 @@ impl Session {
             Ok(message) => message,
             Err(error) => return self.misunderstood(&error),
         };
+        // A registration or login that was begun is given up by another: the client noticed a wrong password.
         match (std::mem::replace(&mut self.state, State::Waiting), message) {
             (State::Online { token }, message) => self.listen_online(token, message),
             (state, ClientMessage::Ping) => {
@@ -35,7 +36,10 @@ impl Session {
             }
             (state, ClientMessage::Pong) => self.state = state,
             (State::Connected, ClientMessage::Hello { version, client }) => self.greet(version, &client),
-            (State::Greeted, ClientMessage::RegisterStart { user, request }) => {
+            (
+                State::Greeted | State::Registering(_) | State::LoggingIn(_),
+                ClientMessage::RegisterStart { user, request },
+            ) => {
                 let address = self.address;
                 self.ask(
                     accounts::BeginRegistration {
@@ -54,7 +58,10 @@ impl Session {
                     Self::registered,
                 );
             }
-            (State::Greeted, ClientMessage::LoginStart { user, request }) => {
+            (
+                State::Greeted | State::Registering(_) | State::LoggingIn(_),
+                ClientMessage::LoginStart { user, request },
+            ) => {
                 let (address, certificate) = (self.address, self.certificate);
                 let begin = accounts::BeginLogin {
                     address,
@@ -79,7 +86,10 @@ impl Session {
                 let entry = Entry::Login { take_over };
                 self.ask(finish, ctx, move |this, who| this.authenticated(who, entry));
             }
-            (State::Greeted, ClientMessage::Resume { token }) => {
+            (
+                State::Greeted | State::Registering(_) | State::LoggingIn(_),
+                ClientMessage::Resume { token },
+            ) => {
                 let find = accounts::FindToken {
                     address: self.address,
                     token,
@@ -91,11 +101,7 @@ impl Session {
                 self.close(framing::close_code::POLICY_VIOLATION);
             }
             (state, _) => {
-                // A half-done registration or login is given up; the next one starts anew.
-                self.state = match state {
-                    State::Registering(_) | State::LoggingIn(_) => State::Greeted,
-                    other => other,
-                };
+                self.state = state;
                 self.error(ErrorCode::NotAllowed, "not now: log in first");
             }
         }

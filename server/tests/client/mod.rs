@@ -2,7 +2,7 @@
 //!
 //! Its WebSocket is a library's and not ours, so each test also checks our framing against another's.
 
-#![allow(dead_code, clippy::unwrap_used)] // each program that includes this uses a part of it
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)] // each program that includes this uses a part of it
 
 use std::net::SocketAddr;
 use std::sync::Arc;
