@@ -4,7 +4,7 @@
 //! arbiter's thread, because the database blocks.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -151,7 +151,7 @@ impl From<OpaqueError> for Refusal {
 }
 
 /// Opens the database and gives the server's keys, making them if there are none.
-pub(crate) fn open_store(path: &PathBuf) -> Result<(SqliteStore, ServerKeys), OpenError> {
+pub(crate) fn open_store(path: &Path) -> Result<(SqliteStore, ServerKeys), OpenError> {
     let mut store = SqliteStore::open(path)?;
     let keys = match store.server_keys()? {
         Some(bytes) => ServerKeys::from_bytes(&bytes)?,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::signaling::messages::DescriptionKind;
+use crate::signaling::messages::{DeclineReason, DescriptionKind};
 
 const RING: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_millis(1500);
