@@ -100,7 +100,7 @@ pub enum Event {
     Selected(SelectedPair),
     /// The selected pair is silent.
     Disconnected,
-    /// No pair works; only [`IceAgent::restart`] helps. Nothing may be sent.
+    /// No pair works; only [`restart`](super::IceAgent::restart) helps. Nothing may be sent.
     Failed,
 }
 

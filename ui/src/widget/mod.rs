@@ -1,5 +1,5 @@
 //! The small pieces screens are made of. Reading order: [`press`] (buttons the keyboard reaches), [`buttons`],
-//! [`people`], [`labels`], [`spark`], [`video`].
+//! [`people`], [`labels`], [`mod@spark`], [`mod@video`].
 
 pub mod buttons;
 pub mod labels;
