@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 use roomrtc::app::{Errand, WindowSettings};
 use roomrtc::cli::{Cli, Headless, Mode, Settings, Window};
-use roomrtc::{app, headless};
+use roomrtc::{app, headless, renderer};
 use roomrtc_actors::call::engine::Engine;
 use roomrtc_actors::client::{self, ClientHandle, ClientSetup};
 use roomrtc_actors::ui_bridge::{MediaChoice, Password};
@@ -49,6 +49,8 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
         "there is no screen to open a window on (neither DISPLAY nor WAYLAND_DISPLAY is set); \
          `roomrtc headless --help` tells how to do without"
     );
+    // before there are threads: it may start this program anew
+    renderer::choose();
     let errand = match (&cli.account.user, &cli.account.password_env) {
         (Some(user), Some(variable)) => Some(Errand {
             user: user.clone(),
