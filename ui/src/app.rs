@@ -15,7 +15,7 @@ use std::time::Instant;
 use iced::{Point, Size, Subscription, Task, Theme, keyboard, window};
 use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::stats::CallStats;
-use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice};
+use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice, VideoChoice};
 
 use crate::bridge::Bridge;
 use crate::devices::{self, Devices};
@@ -244,6 +244,12 @@ impl App {
     /// Where received files go.
     fn downloads(&self) -> &std::path::Path {
         self.saved.downloads.as_deref().unwrap_or(&self.download_dir)
+    }
+
+    /// Whether we see ourselves as in a mirror: from a camera, but not the test picture or a film, which are to be
+    /// read.
+    fn mirror(&self) -> bool {
+        matches!(self.media.video, VideoChoice::Camera(_)) && !self.devices.cameras.is_empty()
     }
 
     /// Everything the window listens to.

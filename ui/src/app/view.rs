@@ -52,6 +52,7 @@ impl App {
                     devices: &self.devices,
                     media: &self.media,
                     recent: &self.saved.recent,
+                    mirror: self.mirror(),
                     ringing: self.incoming.is_some(),
                     width: self.size.width,
                     height: self.size.height,
@@ -69,12 +70,13 @@ impl App {
                 })
                 .map(Message::Settings),
             Screen::Outgoing(outgoing) => outgoing
-                .view(&self.bridge.local, self.scale)
+                .view(&self.bridge.local, self.mirror(), self.scale)
                 .map(Message::Outgoing),
             Screen::Call(call) => call
                 .view(call::Looks {
                     local: &self.bridge.local,
                     remote: &self.bridge.remote,
+                    mirror: self.mirror(),
                     downloads: self.downloads(),
                     width: self.size.width,
                     scale: self.scale,

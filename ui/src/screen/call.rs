@@ -87,6 +87,8 @@ pub struct Looks<'a> {
     pub local: &'a VideoSlot,
     /// The peer's picture.
     pub remote: &'a VideoSlot,
+    /// Whether we see ourselves as in a mirror.
+    pub mirror: bool,
     /// Where received files go.
     pub downloads: &'a std::path::Path,
     /// The window's width.

@@ -73,6 +73,8 @@ pub struct Looks<'a> {
     pub media: &'a MediaChoice,
     /// What happened lately.
     pub recent: &'a Recent,
+    /// Whether we see ourselves as in a mirror.
+    pub mirror: bool,
     /// Whether an incoming call waits for an answer.
     pub ringing: bool,
     /// The window's width.

@@ -40,7 +40,7 @@ impl Outgoing {
     }
 
     /// The screen: who is being called, and our own picture where it will be in the call.
-    pub fn view<'a>(&'a self, local: &'a VideoSlot, scale: f32) -> Element<'a, Message> {
+    pub fn view<'a>(&'a self, local: &'a VideoSlot, mirror: bool, scale: f32) -> Element<'a, Message> {
         let (mark, tone, state) = if self.ringing {
             (icon::phone_outgoing(), Tone::Good, "Ringing…")
         } else {
@@ -62,7 +62,7 @@ impl Outgoing {
             .id("outgoing/cancel"),
             text("Esc cancels").size(size::SMALL).style(theme::on_video_muted),
         ];
-        let picture = container(video(local, scale).mirror().radius(radius::M))
+        let picture = container(video(local, scale).mirror(mirror).radius(radius::M))
             .padding(2)
             .width(dim::SELF_VIEW.width)
             .height(dim::SELF_VIEW.height)

@@ -89,14 +89,16 @@ impl Window {
 
     /// Ana is in the lobby; Ben and some others have accounts too.
     pub(crate) fn in_the_lobby() -> Self {
-        let mut window = Window::opened_with(
-            settings(),
-            Saved {
-                server: "calls.example.org:8443".into(),
-                user: "ana".into(),
-                ..Saved::default()
-            },
-        );
+        let saved = Saved {
+            server: "calls.example.org:8443".into(),
+            ..Saved::default()
+        };
+        Window::in_the_lobby_with(settings(), saved)
+    }
+
+    /// The same, with what the window remembers from earlier.
+    pub(crate) fn in_the_lobby_with(settings: WindowSettings, saved: Saved) -> Self {
+        let mut window = Window::opened_with(settings, saved);
         window.hear(Event::Connection(ConnectionState::Connected));
         window.hear(Event::LoggedIn {
             user: "ana".into(),

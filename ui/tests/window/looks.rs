@@ -1,9 +1,11 @@
 //! Small windows, long names, the light theme: pictures for people to judge.
 
 use iced::Size;
+use roomrtc::recent::{Recent, What};
+use roomrtc::saved::Saved;
 use roomrtc_actors::ui_bridge::{CallEvent, Event, FileEvent, TransferId};
 
-use crate::fixture::Window;
+use crate::fixture::{Window, settings};
 
 const SMALL: Size = Size::new(900.0, 600.0);
 
@@ -92,4 +94,50 @@ fn a_large_window_is_filled() {
     let mut window = Window::in_the_lobby();
     window.resize(Size::new(1600.0, 1000.0));
     window.snapshot("large-lobby");
+}
+
+#[test]
+fn a_lobby_with_a_past_is_a_list_of_it() {
+    let mut recent = Recent::default();
+    let file = |name: &str, size| (name.to_owned(), size);
+    let ((report, small), (film, large)) = (
+        file("report.pdf", 4_200_000),
+        file("holiday-film.mkv", 2_400_000_000),
+    );
+    for (peer, what) in [
+        ("ben", What::Incoming { seconds: 1440 }),
+        ("carla.mendez", What::Missed),
+        (
+            "ben",
+            What::Sent {
+                name: film,
+                size: large,
+            },
+        ),
+        ("ben", What::Outgoing { seconds: None }),
+        (
+            "ben",
+            What::Received {
+                name: report,
+                size: small,
+            },
+        ),
+        ("ben", What::Outgoing { seconds: Some(4320) }),
+    ] {
+        recent.add(peer.into(), what);
+    }
+    let saved = Saved {
+        server: "calls.example.org:8443".into(),
+        recent,
+        ..Saved::default()
+    };
+    let mut window = Window::in_the_lobby_with(settings(), saved);
+    for words in ["1 h 12 min", "report.pdf", "2.4 GB", "Call not taken"] {
+        assert!(window.shows(words), "{words}");
+    }
+    assert!(!window.shows("Missed call"));
+    window.snapshot("lobby-recent");
+    window.press("lobby/recent-all");
+    assert!(window.shows("Missed call"));
+    window.snapshot("lobby-recent-all");
 }

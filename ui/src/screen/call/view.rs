@@ -182,7 +182,10 @@ impl Call {
             dim::SELF_VIEW
         };
         let picture: Element<'a, Message> = if self.camera {
-            video(looks.local, looks.scale).mirror().radius(radius::M).into()
+            video(looks.local, looks.scale)
+                .mirror(looks.mirror)
+                .radius(radius::M)
+                .into()
         } else {
             center(
                 column![

@@ -326,11 +326,7 @@ fn camera_check(looks: Looks<'_>) -> Element<'_, Message> {
                 .padding([0.0, space::S])
                 .height(30),
             preview(looks, on, has_picture),
-            text("You see yourself as in a mirror; others see you the right way round.")
-                .size(size::SMALL)
-                .style(theme::faint)
-                .width(Fill)
-                .align_x(Center),
+            (looks.mirror && has_picture).then(mirror_hint),
             names
         ]
         .spacing(space::M),
@@ -340,6 +336,14 @@ fn camera_check(looks: Looks<'_>) -> Element<'_, Message> {
     .height(Fill)
     .style(theme::card)
     .into()
+}
+
+fn mirror_hint<'a>() -> Text<'a> {
+    text("You see yourself as in a mirror; others see you the right way round.")
+        .size(size::SMALL)
+        .style(theme::faint)
+        .width(Fill)
+        .align_x(Center)
 }
 
 /// The camera's picture, or why there is none, in the picture's shape.
@@ -359,7 +363,7 @@ fn preview(looks: Looks<'_>, on: bool, has_picture: bool) -> Element<'_, Message
     let picture = video(looks.local, looks.scale)
         .aspect(PREVIEW_ASPECT)
         .radius(radius::M)
-        .mirror()
+        .mirror(looks.mirror)
         .shown(has_picture);
     let hint = (!has_picture).then(|| {
         center(hint.spacing(space::M).align_x(Center))

@@ -67,8 +67,8 @@ impl Video<'_> {
     }
 
     /// Swap left and right, as people expect of themselves.
-    pub fn mirror(mut self) -> Self {
-        self.mirror = true;
+    pub fn mirror(mut self, mirror: bool) -> Self {
+        self.mirror = mirror;
         self
     }
 
