@@ -163,7 +163,7 @@ fn two_parties_see_and_hear_each_other() {
                 .expect("in time")
                 .expect("figures")
                 .clone();
-            assert_eq!(stats.transport.srtp, "AEAD_AES_128_GCM");
+            assert_eq!(stats.transport.srtp, "SRTP_AEAD_AES_128_GCM");
             println!("{:?}\n{:?}\n{:?}", stats.video, stats.audio, stats.transport);
         }
         parties[0].hang_up();

@@ -217,6 +217,9 @@ fn a_call_is_described_both_ways_and_hung_up() {
         TestClient::online(&server, "ben"),
     );
     in_a_call(&mut ana, &mut ben);
+    for client in [&ana, &ben] {
+        client.engine.await_orders(2);
+    }
     ana.send(Command::HangUp);
     let hung_up = CallEnd::Signaled(EndReason::HungUp);
     assert_eq!(ana.call("the end", ended), hung_up);

@@ -66,6 +66,7 @@ fn a_call_carries_pictures_sound_and_a_file() -> Result<()> {
     );
 
     ensure!(ana.finish()?.success(), "ana: {:#?}", ana.said);
+    ensure!(ben.finish()?.success(), "ben: {:#?}", ben.said);
     for client in [&mut ana, &mut ben] {
         let stats: Vec<&Value> = client.events("stats").skip(2).collect();
         ensure!(stats.len() >= 5, "{} seconds", stats.len());

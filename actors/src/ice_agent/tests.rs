@@ -228,9 +228,9 @@ async fn two_agents_select_a_pair_and_each_datagram_finds_its_owner() {
 }
 
 #[actix_rt::test]
-async fn before_a_pair_is_selected_datagrams_are_dropped_and_counted() {
+async fn before_a_pair_is_selected_the_newest_datagrams_wait_and_older_ones_are_counted() {
     let mut caller = Peer::new("lonely", true);
-    caller.send(&[packet(22, 254), packet(22, 254)]);
+    caller.send(&vec![packet(22, 254); MAX_EARLY + 2]);
     loop {
         if caller.next().await == News::Event(IceEvent::GatheringComplete) {
             break;

@@ -204,6 +204,15 @@ impl PretendEngine {
     pub fn orders(&self) -> Vec<CallOrder> {
         self.0.lock().expect("nobody panics in it").clone()
     }
+
+    /// Waits until calls were told so many things.
+    pub fn await_orders(&self, count: usize) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while self.orders().len() < count {
+            assert!(std::time::Instant::now() < deadline, "only {:?}", self.orders());
+            std::thread::yield_now();
+        }
+    }
 }
 
 struct PretendCall {

@@ -10,8 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::messages::{
-    CallId, ClientMessage, EndReason, ErrorCode, GoodbyeReason, OngoingCall, Presence,
-    ServerMessage,
+    CallId, ClientMessage, EndReason, ErrorCode, GoodbyeReason, OngoingCall, Presence, ServerMessage,
 };
 use super::user_name::UserName;
 
