@@ -138,4 +138,6 @@ pub enum CallNews {
         /// Why it died.
         reason: String,
     },
+    /// The call has said its goodbyes and taken itself down; the last news of it.
+    Closed,
 }

@@ -185,7 +185,8 @@ impl Handler<Down> for PreviewEar {
     }
 }
 
-/// Hears how the supervisor of a call ended: a call that could not be kept up is reported by nobody else.
+/// Hears how the supervisor of a call ended, and tells the root that it did: a call that could not be kept up is
+/// reported by nobody else.
 struct Undertaker(CallSetup);
 
 fn undertaker(arbiters: &Arbiters, setup: &CallSetup) -> Port<Down> {
@@ -216,6 +217,10 @@ impl Handler<Down> for Undertaker {
                 news: CallNews::Event(event),
             });
         }
+        self.0.client.tell(CallReport {
+            call: self.0.call,
+            news: CallNews::Closed,
+        });
         ctx.stop();
     }
 }

@@ -29,10 +29,10 @@ use crate::ui_bridge::{
 mail! { Command; SignalingNews; CallReport; }
 
 /// How long the last words to server and peer may take.
-const LAST_WORDS: Duration = Duration::from_millis(1000);
+const LAST_WORDS: Duration = Duration::from_millis(1500);
 
-/// How long a call that was running may take to say goodbye to its peer.
-const CALL_LAST_WORDS: Duration = Duration::from_millis(150);
+/// How long the components of a call, whose root has ended, may take to leave their threads.
+const CALL_CLEARANCE: Duration = Duration::from_millis(100);
 
 /// All media of a call share the transport of its first (RFC 9143 §7.2), so every candidate belongs to it.
 const MID: &str = "0";
@@ -70,6 +70,11 @@ pub struct Memory {
     users: BTreeMap<String, Presence>,
     call: CallState,
     running: Option<Arc<dyn RunningCall>>,
+    /// Calls that were started and have not taken themselves down yet: the running one, and those that still say
+    /// their goodbyes.
+    unclosed: Vec<CallId>,
+    /// The front end wants everything to end.
+    quitting: bool,
     preview_wanted: bool,
     preview: Option<Arc<dyn Preview>>,
     media: MediaChoice,
@@ -92,6 +97,8 @@ impl Client {
             users: BTreeMap::new(),
             call: CallState::Idle,
             running: None,
+            unclosed: Vec::new(),
+            quitting: false,
             preview_wanted: false,
             preview: None,
             media: setup.media.clone(),
@@ -154,6 +161,7 @@ impl Client {
             stats: self.setup.stats.clone(),
             client: self.setup.me.port(),
         };
+        self.now.unclosed.push(call);
         self.now.running = Some(Arc::from(self.setup.engine.start_call(setup)));
     }
 
@@ -215,19 +223,24 @@ impl Client {
         self.tell(Event::Users(self.now.users.iter().map(row).collect()));
     }
 
+    /// First the calls, for what they say travels by way of this very process; then the server; then everything.
     fn quit(&mut self, ctx: &mut Context<Self>) {
-        let limit = LAST_WORDS + CALL_LAST_WORDS;
-        ctx.run_later(limit, |client, _| client.setup.tree.tell(Shutdown));
-        if self.now.running.is_none() {
-            self.leave_session();
-            self.setup.signaling.tell(signaling::Leave);
-            return;
-        }
+        ctx.run_later(LAST_WORDS, |client, _| client.setup.tree.tell(Shutdown));
+        self.now.quitting = true;
         self.now.preview_wanted = false;
         self.leave_session();
-        ctx.run_later(CALL_LAST_WORDS, |client, _| {
-            client.setup.signaling.tell(signaling::Leave)
-        });
+        if self.now.unclosed.is_empty() {
+            self.setup.signaling.tell(signaling::Leave);
+        }
+    }
+
+    fn closed(&mut self, call: CallId, ctx: &mut Context<Self>) {
+        self.now.unclosed.retain(|&other| other != call);
+        if self.now.quitting && self.now.unclosed.is_empty() {
+            ctx.run_later(CALL_CLEARANCE, |client, _| {
+                client.setup.signaling.tell(signaling::Leave)
+            });
+        }
     }
 }
 
@@ -415,9 +428,10 @@ impl Client {
 impl Handler<CallReport> for Client {
     type Result = ();
 
-    fn handle(&mut self, CallReport { call, news }: CallReport, _: &mut Self::Context) {
+    fn handle(&mut self, CallReport { call, news }: CallReport, ctx: &mut Self::Context) {
         let current = self.now.call.in_call() == Some(call);
         match news {
+            CallNews::Closed => self.closed(call, ctx),
             // A transfer's end may come after the call's.
             CallNews::File(event) => self.tell(Event::File(event)),
             CallNews::Restarted { actor, reason } => self.tell(Event::Restarted { actor, reason }),

@@ -266,6 +266,9 @@ impl RunningCall for PretendCall {
             };
             PretendCall::tell(self, CallNews::Event(connected));
         }
+        if order == CallOrder::HangUp {
+            PretendCall::tell(self, CallNews::Closed);
+        }
         self.orders.lock().expect("nobody panics in it").push(order);
     }
 }
