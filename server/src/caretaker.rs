@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, Handler};
-use actix_rt::System;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix_rt::{ArbiterHandle, System};
 use roomrtc_kit::config::Server as Settings;
-use roomrtc_kit::{Addr, Down, Shutdown, Supervisor, mail};
+use roomrtc_kit::{Addr, Down, Port, Shutdown, Spec, Supervisor, mail};
 use roomrtc_protocol::signaling::messages::GoodbyeReason;
 use tokio::sync::Semaphore;
 
@@ -33,6 +33,12 @@ pub(crate) struct Caretaker {
 }
 
 impl Caretaker {
+    /// Starts it; with its end the whole system ends.
+    pub(crate) fn launch(self, addr: &Addr<Self>, arbiter: &ArbiterHandle) {
+        let end = Port::new(|_: Down| System::current().stop());
+        Spec::new(addr, arbiter, move || self.clone()).launch(end);
+    }
+
     pub(crate) fn new(
         root: Addr<Supervisor>,
         directory: Addr<Directory>,
@@ -75,10 +81,10 @@ impl Handler<StopServer> for Caretaker {
 impl Handler<Down> for Caretaker {
     type Result = ();
 
-    fn handle(&mut self, down: Down, _: &mut Self::Context) {
+    fn handle(&mut self, down: Down, ctx: &mut Self::Context) {
         if down.reason.abnormal() {
             tracing::error!(reason = %down.reason, "the server ends");
         }
-        System::current().stop();
+        ctx.stop();
     }
 }

@@ -259,8 +259,7 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
         .child(directory_spec(&directory, &core, &calls))
         .child(calls_spec(&calls, &core, &settings, &accounts, &directory))
         .child(Spec::new(&listener, &core, move || Listener::new(door.clone())));
-    let care = Caretaker::new(root, directory, listener, places, &settings);
-    Spec::new(&caretaker, &core, move || care.clone()).launch(caretaker.port());
+    Caretaker::new(root, directory, listener, places, &settings).launch(&caretaker, &core);
     supervisor.launch(&core, caretaker.port());
     caretaker
 }

@@ -357,3 +357,70 @@ pub struct OngoingCall {
     /// Whether you are the caller.
     pub caller: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_an_object_tagged_by_its_type_and_unknown_fields_are_left_aside() {
+        let text = r#"{"type":"decline","call":7,"reason":"unable","since":"a later version"}"#;
+        let decline = ClientMessage::Decline {
+            call: CallId(7),
+            reason: DeclineReason::Unable,
+        };
+        assert_eq!(serde_json::from_str::<ClientMessage>(text).ok(), Some(decline));
+        let json = serde_json::to_string(&ServerMessage::Accepted { call: CallId(7) });
+        assert_eq!(json.ok().as_deref(), Some(r#"{"type":"accepted","call":7}"#));
+    }
+
+    /// Something like a message: the right names with any values.
+    fn nearly_a_message() -> impl Strategy<Value = String> {
+        let kind = prop_oneof![
+            Just("hello"),
+            Just("call"),
+            Just("candidate"),
+            Just("login_finish"),
+            Just("zzz")
+        ];
+        let key = prop_oneof![
+            Just("call"),
+            Just("user"),
+            Just("version"),
+            Just("mid"),
+            Just("take_over")
+        ];
+        let value = prop_oneof![
+            Just("7"),
+            Just("-1"),
+            Just("1e99"),
+            Just("null"),
+            Just("\"x\""),
+            Just("[{}]")
+        ];
+        (kind, proptest::collection::vec((key, value), 0..6)).prop_map(|(kind, fields)| {
+            let fields: String = fields
+                .iter()
+                .map(|(key, value)| format!(r#","{key}":{value}"#))
+                .collect();
+            format!(r#"{{"type":"{kind}"{fields}}}"#)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_hurts_and_what_is_read_is_written_the_same(text in prop_oneof![nearly_a_message(), ".{0,100}"]) {
+            if let Ok(message) = serde_json::from_str::<ClientMessage>(&text) {
+                let written = serde_json::to_string(&message).expect("a message is JSON");
+                prop_assert_eq!(serde_json::from_str::<ClientMessage>(&written).ok(), Some(message));
+            }
+        }
+
+        #[test]
+        fn no_bytes_hurt(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = serde_json::from_slice::<ClientMessage>(&bytes);
+        }
+    }
+}

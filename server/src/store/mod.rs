@@ -27,6 +27,9 @@ pub enum StoreError {
     /// The database refused or broke.
     #[error("the database failed")]
     Database(#[from] rusqlite::Error),
+    /// Its file cannot be opened.
+    #[error("the database's file cannot be opened")]
+    File(#[from] std::io::Error),
     /// It was written by a newer program.
     #[error("the database has version {found}, this program knows {known}")]
     TooNew {

@@ -42,6 +42,7 @@ pub struct SqliteStore(Connection);
 impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings it to the present form.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        keep_private(path)?;
         Self::prepare(Connection::open(path)?)
     }
 
@@ -60,6 +61,16 @@ impl SqliteStore {
         migrate(&mut connection)?;
         Ok(SqliteStore(connection))
     }
+}
+
+/// Makes the file before SQLite does, so that only the server's own user reads it, whatever the folder's mode is.
+/// SQLite gives its other files the same mode.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
