@@ -9,7 +9,10 @@
 //! ```
 //!
 //! Addresses exist before the actors and outlive them, so everybody knows everybody from the start. `ice`, `secure` and
-//! `capture` start with the call; `rtp` and `media` once the descriptions have settled what is sent.
+//! `capture` start with the call; `rtp` and `media` once the descriptions have settled what is sent. What each component
+//! is given is in [`setups`].
+
+mod setups;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,28 +22,26 @@ use std::time::Duration;
 use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor};
-use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
-use roomrtc_protocol::rtp::payload::PayloadFormat;
+use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::sdp::{
     DtlsRole, Fingerprint, IceParameters, Negotiated, NegotiatedAudio, NegotiatedVideo,
 };
-use roomrtc_protocol::{MediaKind, VideoCodec};
 
 use super::description::LocalDescription;
 use super::{Call, recipes};
 use crate::call_port::CallSetup;
 use crate::capture::{AudioCapture, CaptureSetup, Choose, Pictures, SetEnabled, Sound, VideoCapture};
 use crate::counters::Counters;
-use crate::decoder::{VideoDecoder, VideoDecoderSetup};
+use crate::decoder::VideoDecoder;
 use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, StartHandshake};
-use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder, VideoEncoderSetup};
-use crate::file_transfer::{self, FileSetup, FileTransfers, TransferIds};
-use crate::ice_agent::{AddRemoteCandidate, IceAgent, IceSetup, RoutePayloads, SetRemoteCredentials};
-use crate::playout::{AudioPlayout, AudioPlayoutSetup, ChooseOutput, VideoPlayout, VideoPlayoutSetup};
-use crate::rtcp_reporter::{EncoderPorts, RtcpReporter, RtcpReporterSetup, SendBye, wall_clock};
-use crate::rtp_receiver::{RtpReceiver, RtpReceiverSetup, Sink};
-use crate::rtp_sender::{RtpSender, RtpSenderSetup};
-use crate::sctp_association::{SctpAssociation, SctpSetup, SendPeerMedia, StartAssociation};
+use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder};
+use crate::file_transfer::{self, FileTransfers, TransferIds};
+use crate::ice_agent::{AddRemoteCandidate, IceAgent, RoutePayloads, SetRemoteCredentials};
+use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
+use crate::rtcp_reporter::{RtcpReporter, SendBye};
+use crate::rtp_receiver::RtpReceiver;
+use crate::rtp_sender::RtpSender;
+use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation};
 use crate::srtp::Srtp;
 use crate::stats::collector::{Stats, StatsSetup};
 use crate::ui_bridge::{MediaChoice, TransferId};
@@ -308,202 +309,6 @@ impl Tree {
     /// The call hears of every death.
     fn news(&self) -> Port<Down> {
         self.soil.call.port()
-    }
-
-    // --- recipes ---------------------------------------------------------------------------------------------
-
-    fn ice_setup(&self) -> IceSetup {
-        let mut ice = self.soil.config.ice.clone();
-        ice.stun_servers
-            .extend(self.soil.setup.stun_servers.iter().cloned());
-        IceSetup {
-            controlling: self.soil.setup.caller,
-            credentials: self.soil.local.credentials().clone(),
-            network: self.soil.config.network.clone(),
-            ice,
-            events: self.soil.call.port(),
-            dtls: self.dtls_session.port(),
-            rtp_audio: self.audio_receiver.port(),
-            rtp_video: self.video_receiver.port(),
-            rtcp: self.rtcp_reporter.port(),
-            sockets: Keep::default(),
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn sctp_setup(&self) -> SctpSetup {
-        let config = &self.soil.config;
-        SctpSetup {
-            dtls: self.dtls_session.port(),
-            files: self.file_transfer.port(),
-            peer_media: self.soil.call.port(),
-            settings: recipes::sctp(config),
-            max_channels: usize::from(config.data_channels.max_channels),
-            started: Keep::default(),
-        }
-    }
-
-    fn file_setup(&self) -> FileSetup {
-        FileSetup {
-            me: self.file_transfer.clone(),
-            sctp: self.sctp_association.port(),
-            events: self.soil.call.port(),
-            ids: self.soil.transfers.clone(),
-            settings: recipes::files(&self.soil.config),
-            under_way: Keep::default(),
-        }
-    }
-
-    fn reporter_setup(
-        &self,
-        audio: Option<&NegotiatedAudio>,
-        video: Option<&NegotiatedVideo>,
-    ) -> RtcpReporterSetup {
-        let (config, local) = (&self.soil.config, &self.soil.local);
-        let sound = local.audio().zip(audio).map(|(ours, theirs)| {
-            StreamSettings::new(
-                MediaKind::Audio,
-                PayloadFormat::Opus,
-                ours.ssrc,
-                recipes::ssrc(&theirs.sources),
-            )
-        });
-        let pictures = local.video().zip(video).map(|(ours, theirs)| {
-            let format = recipes::payload_format(theirs.codec);
-            StreamSettings::new(
-                MediaKind::Video,
-                format,
-                ours.ssrc,
-                recipes::ssrc(&theirs.sources),
-            )
-        });
-        RtcpReporterSetup {
-            settings: ReporterSettings {
-                cname: local.cname().into(),
-                streams: [sound, pictures].into_iter().flatten().collect(),
-                wall: wall_clock(),
-                min_interval: config.rtcp.report_interval(),
-                estimator: recipes::estimator(config),
-                seed: local.seed(),
-            },
-            srtp: self.srtp.clone(),
-            keep: Keep::default(),
-            ice: self.ice_agent.port(),
-            encoder: video.map(|_| EncoderPorts {
-                key_frame: self.video_encoder.port(),
-                bitrate: self.video_encoder.port(),
-            }),
-            expected_loss: audio.map(|_| self.audio_encoder.port()),
-            resend: video.map(|_| self.video_sender.port()),
-            clocks: vec![self.video_playout.port()],
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn audio_sender_setup(&self, audio: &NegotiatedAudio) -> Option<RtpSenderSetup> {
-        let ours = self.soil.local.audio().filter(|_| audio.direction.send)?;
-        let settings = recipes::audio_sender(&self.soil.config, ours, audio);
-        Some(self.sender_setup(MediaKind::Audio, settings))
-    }
-
-    fn video_sender_setup(&self, video: &NegotiatedVideo) -> Option<RtpSenderSetup> {
-        let ours = self.soil.local.video().filter(|_| video.direction.send)?;
-        let settings = recipes::video_sender(&self.soil.config, ours, video);
-        Some(RtpSenderSetup {
-            key_frames: Some(self.video_encoder.port()),
-            ..self.sender_setup(MediaKind::Video, settings)
-        })
-    }
-
-    fn sender_setup(
-        &self,
-        kind: MediaKind,
-        settings: roomrtc_protocol::rtp::sender::SenderSettings,
-    ) -> RtpSenderSetup {
-        RtpSenderSetup {
-            kind,
-            settings,
-            srtp: self.srtp.clone(),
-            keep: Keep::default(),
-            ice: self.ice_agent.port(),
-            reporter: self.rtcp_reporter.port(),
-            key_frames: None,
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn audio_receiver_setup(&self, audio: &NegotiatedAudio) -> RtpReceiverSetup {
-        let settings = recipes::audio_receiver(&self.soil.config, audio);
-        self.receiver_setup(settings, Sink::Audio(self.audio_playout.port()))
-    }
-
-    fn video_receiver_setup(&self, video: &NegotiatedVideo) -> RtpReceiverSetup {
-        let settings = recipes::video_receiver(&self.soil.config, video);
-        self.receiver_setup(settings, Sink::Video(self.video_decoder.port()))
-    }
-
-    fn receiver_setup(
-        &self,
-        settings: roomrtc_protocol::rtp::receiver::ReceiverSettings,
-        sink: Sink,
-    ) -> RtpReceiverSetup {
-        RtpReceiverSetup {
-            settings,
-            srtp: self.srtp.clone(),
-            keep: Keep::default(),
-            sink,
-            reporter: (&self.rtcp_reporter).into(),
-            first_packet: self.soil.call.port(),
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn audio_playout_setup(&self, with_pictures: bool) -> AudioPlayoutSetup {
-        let config = &self.soil.config;
-        AudioPlayoutSetup {
-            output: recipes::output(config, &self.soil.setup.media.audio),
-            buffer: recipes::speaker(config),
-            jitter_buffer: recipes::jitter_buffer(config),
-            me: self.audio_playout.port(),
-            first: (!with_pictures).then(|| self.soil.call.port()),
-            heard: with_pictures.then(|| self.video_playout.port()),
-            bursts: with_pictures.then(|| self.video_playout.port()),
-            notices: self.soil.call.port(),
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn video_playout_setup(&self) -> VideoPlayoutSetup {
-        let config = &self.soil.config;
-        VideoPlayoutSetup {
-            slot: self.soil.setup.remote.clone(),
-            first: self.soil.call.port(),
-            tolerance: config.media.lip_sync_tolerance(),
-            longest_wait: config.media.lip_sync_max_delay(),
-            freeze_threshold: config.media.freeze_threshold(),
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn decoder_setup(&self, codec: VideoCodec) -> VideoDecoderSetup {
-        VideoDecoderSetup {
-            codec: recipes::video_codec(codec),
-            threads: self.soil.config.media.decoder_threads,
-            output: self.video_playout.port(),
-            keyframes: self.rtcp_reporter.port(),
-            counters: self.counters.clone(),
-        }
-    }
-
-    fn encoder_setup(&self, codec: VideoCodec) -> VideoEncoderSetup {
-        let config = &self.soil.config;
-        VideoEncoderSetup {
-            settings: recipes::video_encoder(config, codec),
-            key_interval: config.media.keyframe_min_interval(),
-            output: self.video_sender.port(),
-            bitrate: Keep::default(),
-            counters: self.counters.clone(),
-        }
     }
 
     // --- orders ----------------------------------------------------------------------------------------------
