@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use roomrtc::app::{self, WindowSettings};
 use roomrtc::bridge::Bridge;
+use roomrtc::habits::Habits;
 use roomrtc::renderer;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
@@ -141,7 +142,7 @@ fn main() -> iced::Result {
             media,
             errand: None,
             position: None,
-            size: None,
+            habits: Habits::default(),
         },
     )
 }

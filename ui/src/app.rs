@@ -10,7 +10,7 @@ mod update;
 mod view;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use iced::{Point, Size, Subscription, Task, Theme, keyboard, window};
 use roomrtc_actors::client::ClientHandle;
@@ -19,10 +19,12 @@ use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice, VideoChoice};
 
 use crate::bridge::Bridge;
 use crate::devices::{self, Devices};
+use crate::habits::Habits;
 use crate::overlay::incoming::Incoming;
 use crate::overlay::path::PathPrompt;
 use crate::overlay::toast::Toasts;
 use crate::overlay::{incoming, path, shortcuts, toast};
+use crate::recent::What;
 use crate::ring::Ring;
 use crate::saved::{Appearance, Keeper, Preview, Saved};
 use crate::screen::call::Call;
@@ -49,8 +51,8 @@ pub struct WindowSettings {
     pub errand: Option<Errand>,
     /// Where the window shall be, in pixels.
     pub position: Option<(i32, i32)>,
-    /// How large it shall be.
-    pub size: Option<(u32, u32)>,
+    /// What the configuration says of it.
+    pub habits: Habits,
 }
 
 /// What the window does by itself once it is open.
@@ -64,6 +66,8 @@ pub struct Errand {
     pub register: bool,
     /// Whom to call as soon as they are available.
     pub call: Option<String>,
+    /// Take the first incoming call after it has rung for so long.
+    pub answer_after: Option<Duration>,
 }
 
 impl std::fmt::Debug for Errand {
@@ -71,6 +75,7 @@ impl std::fmt::Debug for Errand {
         f.debug_struct("Errand")
             .field("user", &self.user)
             .field("call", &self.call)
+            .field("answer_after", &self.answer_after)
             .finish_non_exhaustive()
     }
 }
@@ -99,6 +104,7 @@ pub struct App {
     saved: Saved,
     keeper: Option<Keeper>,
     ring: Ring,
+    habits: Habits,
     notify: bool,
     session: Session,
     devices: Devices,
@@ -173,7 +179,12 @@ impl App {
         if media != settings.media {
             bridge.send(Command::ChooseMedia(media.clone()));
         }
-        let server = settings.server.clone().unwrap_or_else(|| saved.server.clone());
+        let habits = settings.habits;
+        let server = match (&settings.server, saved.server.is_empty()) {
+            (Some(server), _) => server.clone(),
+            (None, false) => saved.server.clone(),
+            (None, true) => habits.server.clone(),
+        };
         let user = match &settings.errand {
             Some(errand) => errand.user.clone(),
             None => saved.user.clone(),
@@ -189,16 +200,13 @@ impl App {
         if let login::Action::Send(command) = action {
             bridge.send(command);
         }
-        let size = settings.size.map_or(dim::WINDOW, |(width, height)| {
-            Size::new(width as f32, height as f32)
-        });
         App {
             bridge,
             given: settings.media,
             media,
             download_dir: settings.download_dir,
             saved,
-            notify: keeper.is_some(),
+            notify: habits.notifications && keeper.is_some(),
             keeper,
             ring,
             session: Session::default(),
@@ -211,8 +219,9 @@ impl App {
             errand: settings.errand,
             previewing: false,
             system: iced::theme::Mode::Dark,
-            size,
+            size: habits.size,
             scale: 1.0,
+            habits,
             now: Instant::now(),
             window: None,
         }
@@ -233,12 +242,22 @@ impl App {
 
     /// The theme it wears.
     pub fn theme(&self) -> Theme {
-        let light = match self.saved.appearance {
+        let light = match self.appearance() {
             Appearance::Light => true,
             Appearance::Dark => false,
             Appearance::System => self.system == iced::theme::Mode::Light,
         };
         if light { theme::light() } else { theme::dark() }
+    }
+
+    /// The chosen theme, else the configured one.
+    fn appearance(&self) -> Appearance {
+        self.saved.appearance.unwrap_or(self.habits.appearance)
+    }
+
+    /// Physical pixels to one of ours.
+    fn pixels(&self) -> f32 {
+        self.scale * self.habits.scale
     }
 
     /// Where received files go.
@@ -281,6 +300,12 @@ impl App {
         }
     }
 
+    /// Adds a call or a file to those of the past.
+    fn remember(&mut self, peer: String, what: What) {
+        self.saved.recent.add(peer, what, self.habits.recent_entries);
+        self.keep();
+    }
+
     /// Opens or closes the camera for the lobby, as far as that is a change.
     fn set_preview(&mut self) {
         let wanted = match self.screen {
@@ -298,7 +323,7 @@ impl App {
 }
 
 /// How often a running call's clock is drawn.
-const TICK: std::time::Duration = std::time::Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(500);
 
 /// Opens the window and stays in it until the user closes it; then ends the client and waits for that.
 pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
@@ -313,9 +338,7 @@ pub fn open(bridge: Bridge, settings: WindowSettings) -> iced::Result {
     let path = settings.data_dir.join(saved::FILE);
     let saved = Saved::load(&path);
     let window = window::Settings {
-        size: settings.size.map_or(dim::WINDOW, |(width, height)| {
-            Size::new(width as f32, height as f32)
-        }),
+        size: settings.habits.size,
         min_size: Some(dim::WINDOW_MIN),
         position: match settings.position {
             Some((x, y)) => window::Position::Specific(Point::new(x as f32, y as f32)),
@@ -334,7 +357,7 @@ pub fn open(bridge: Bridge, settings: WindowSettings) -> iced::Result {
             settings.clone(),
             saved.clone(),
             Some(keeper),
-            Ring::audible(),
+            Ring::new(settings.habits.ring.clone()),
         );
         let tasks = Task::batch([
             iced::system::theme().map(Message::System),
@@ -345,6 +368,7 @@ pub fn open(bridge: Bridge, settings: WindowSettings) -> iced::Result {
     let mut application = iced::application(boot, App::update, App::view)
         .title(App::title)
         .theme(App::theme)
+        .scale_factor(|app| app.habits.scale)
         .style(|_, theme| theme::window(theme))
         .subscription(App::subscription)
         .default_font(font::SANS)

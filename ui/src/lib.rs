@@ -9,6 +9,7 @@ pub mod bridge;
 pub mod cli;
 pub mod devices;
 pub mod font;
+pub mod habits;
 pub mod headless;
 pub mod icon;
 pub mod notification;

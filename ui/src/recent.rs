@@ -5,9 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// How many entries are remembered.
-pub const LIMIT: usize = 100;
-
 /// One past call or file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -57,14 +54,14 @@ pub enum What {
 pub struct Recent(VecDeque<Entry>);
 
 impl Recent {
-    /// Adds what just happened; the oldest entry beyond [`LIMIT`] is forgotten.
-    pub fn add(&mut self, peer: String, what: What) {
+    /// Adds what just happened; the oldest entries beyond `limit` are forgotten.
+    pub fn add(&mut self, peer: String, what: What, limit: usize) {
         self.0.push_front(Entry {
             peer,
             at: unix_now(),
             what,
         });
-        self.0.truncate(LIMIT);
+        self.0.truncate(limit);
     }
 
     /// Everything with one person, or with anybody, newest first.
@@ -89,12 +86,10 @@ mod tests {
     #[test]
     fn the_newest_comes_first_and_the_oldest_is_forgotten() {
         let mut recent = Recent::default();
-        for i in 0..=LIMIT {
-            recent.add(format!("user{i}"), What::Missed);
+        for i in 0..=3 {
+            recent.add(format!("user{i}"), What::Missed, 3);
         }
         let peers: Vec<_> = recent.with(None).map(|e| e.peer.clone()).collect();
-        assert_eq!(peers.len(), LIMIT);
-        assert_eq!(peers[0], format!("user{LIMIT}"));
-        assert_eq!(recent.with(Some("user0")).count(), 0);
+        assert_eq!(peers, ["user3", "user2", "user1"]);
     }
 }

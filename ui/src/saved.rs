@@ -47,8 +47,8 @@ pub enum Device {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Saved {
-    /// The theme.
-    pub appearance: Appearance,
+    /// The theme, if it was chosen.
+    pub appearance: Option<Appearance>,
     /// The server of the last login.
     pub server: String,
     /// The user of the last login.
@@ -178,7 +178,7 @@ mod tests {
         let path = folder.path().join("new").join(FILE);
         let saved = Saved {
             server: "calls.example:8443".into(),
-            appearance: Appearance::Light,
+            appearance: Some(Appearance::Light),
             ..Saved::default()
         };
         let keeper = Keeper::start(path.clone());

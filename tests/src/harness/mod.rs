@@ -2,4 +2,4 @@
 
 pub mod programs;
 
-pub use programs::{Headless, Server};
+pub use programs::{Headless, Server, program};

@@ -88,7 +88,7 @@ impl App {
             return Task::none();
         };
         match screen.update(message) {
-            settings::Action::Appearance(appearance) => self.saved.appearance = appearance,
+            settings::Action::Appearance(appearance) => self.saved.appearance = Some(appearance),
             settings::Action::Camera(device) => {
                 self.saved.camera = device;
                 self.choose_media();

@@ -56,13 +56,14 @@ impl App {
                     ringing: self.incoming.is_some(),
                     width: self.size.width,
                     height: self.size.height,
-                    scale: self.scale,
+                    scale: self.pixels(),
                     now: recent::unix_now(),
                 })
                 .map(Message::Lobby),
             Screen::Settings(screen) => screen
                 .view(settings::Looks {
                     saved: &self.saved,
+                    appearance: self.appearance(),
                     devices: &self.devices,
                     given: &self.given,
                     downloads: self.downloads(),
@@ -70,7 +71,7 @@ impl App {
                 })
                 .map(Message::Settings),
             Screen::Outgoing(outgoing) => outgoing
-                .view(&self.bridge.local, self.mirror(), self.scale)
+                .view(&self.bridge.local, self.mirror(), self.pixels())
                 .map(Message::Outgoing),
             Screen::Call(call) => call
                 .view(call::Looks {
@@ -79,7 +80,7 @@ impl App {
                     mirror: self.mirror(),
                     downloads: self.downloads(),
                     width: self.size.width,
-                    scale: self.scale,
+                    scale: self.pixels(),
                     now: self.now,
                 })
                 .map(Message::Call),

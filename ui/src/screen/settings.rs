@@ -63,6 +63,8 @@ pub struct Settings;
 pub struct Looks<'a> {
     /// The settings.
     pub saved: &'a Saved,
+    /// The theme in use: the chosen one, else the configured one.
+    pub appearance: Appearance,
     /// The devices there are.
     pub devices: &'a Devices,
     /// What the program was started with.

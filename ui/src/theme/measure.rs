@@ -50,8 +50,6 @@ pub mod radius {
 pub mod dim {
     use iced::Size;
 
-    /// The window as it opens.
-    pub const WINDOW: Size = Size::new(1180.0, 780.0);
     /// The smallest window every screen still fits.
     pub const WINDOW_MIN: Size = Size::new(720.0, 540.0);
     /// Below this width the window leaves out what is only nice to have.

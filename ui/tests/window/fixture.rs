@@ -18,7 +18,8 @@ use iced_test::simulator::tap_key;
 use roomrtc::app::{App, Message, WindowSettings};
 use roomrtc::bridge::Bridge;
 use roomrtc::font;
-use roomrtc::ring::Ring;
+use roomrtc::habits::Habits;
+use roomrtc::ring::{Ring, Sound};
 use roomrtc::saved::Saved;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::{ActorStats, CallStats, Quantiles};
@@ -53,7 +54,11 @@ pub(crate) fn settings() -> WindowSettings {
         },
         errand: None,
         position: None,
-        size: None,
+        // most stories type it
+        habits: Habits {
+            server: String::new(),
+            ..Habits::default()
+        },
     }
 }
 
@@ -75,7 +80,7 @@ impl Window {
             local.clone(),
             remote.clone(),
         );
-        let app = App::new(bridge, settings, saved, None, Ring::silent());
+        let app = App::new(bridge, settings, saved, None, Ring::new(Sound::None));
         let mut window = Window {
             app,
             size: USUAL,

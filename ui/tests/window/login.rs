@@ -2,7 +2,7 @@
 
 use iced::keyboard::key::Named;
 use roomrtc::app::Errand;
-use roomrtc::saved::Saved;
+use roomrtc::saved::{Appearance, Saved};
 use roomrtc_actors::ui_bridge::{Command, ConnectionState, Event, Password};
 use roomrtc_protocol::signaling::messages::{ErrorCode, GoodbyeReason};
 
@@ -180,6 +180,31 @@ fn a_window_started_for_a_server_connects_at_once() {
 }
 
 #[test]
+fn the_first_login_is_offered_the_configured_server_and_theme() {
+    let mut settings = settings();
+    settings.habits.server = "calls.example.org".into();
+    settings.habits.appearance = Appearance::Light;
+    let mut window = Window::opened_with(settings.clone(), Saved::default());
+    window.type_into("login/user", "ana");
+    window.type_into("login/password", "pass");
+    window.press("login/submit");
+    assert_eq!(window.asked(), [connect("calls.example.org")]);
+
+    let saved = Saved {
+        server: "other.example.org".into(),
+        appearance: Some(Appearance::Dark),
+        ..Saved::default()
+    };
+    let light = window.app.theme();
+    let mut window = Window::opened_with(settings, saved);
+    assert_ne!(window.app.theme(), light);
+    window.type_into("login/user", "ana");
+    window.type_into("login/password", "pass");
+    window.press("login/submit");
+    assert_eq!(window.asked(), [connect("other.example.org")]);
+}
+
+#[test]
 fn an_errand_registers_or_logs_in_and_calls() {
     let mut settings = settings();
     settings.server = Some("127.0.0.1:8443".into());
@@ -188,6 +213,7 @@ fn an_errand_registers_or_logs_in_and_calls() {
         password: "pass".into(),
         register: true,
         call: Some("ben".into()),
+        answer_after: None,
     });
     let mut window = Window::opened_with(settings, Saved::default());
     window.hear(Event::Connection(ConnectionState::Connected));

@@ -124,7 +124,7 @@ fn a_lobby_with_a_past_is_a_list_of_it() {
         ),
         ("ben", What::Outgoing { seconds: Some(4320) }),
     ] {
-        recent.add(peer.into(), what);
+        recent.add(peer.into(), what, 10);
     }
     let saved = Saved {
         server: "calls.example.org:8443".into(),

@@ -106,7 +106,7 @@ section! {
         window_width: f32 = 1180.0, range(640.0..=7680.0);
 
         /// Height of the window when it opens.
-        window_height: f32 = 760.0, range(480.0..=4320.0);
+        window_height: f32 = 780.0, range(480.0..=4320.0);
 
         /// Enlarges everything in the window.
         scale: f32 = 1.0, range(0.5..=4.0);

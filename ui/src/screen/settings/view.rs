@@ -60,7 +60,7 @@ fn card<'a>(
 }
 
 fn appearance(looks: Looks<'_>) -> Element<'_, Message> {
-    let now = looks.saved.appearance;
+    let now = looks.appearance;
     let choice =
         |label, appearance, id| tab(label, now == appearance, Message::Appearance(appearance)).id(id);
     let choices = row![
