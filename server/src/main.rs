@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use roomrtc_kit::config::Config;
-use roomrtc_kit::telemetry;
+use roomrtc_kit::telemetry::{self, Telemetry};
 use roomrtc_server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
@@ -39,25 +39,38 @@ struct Arguments {
     overrides: Vec<String>,
 }
 
+/// Wrong command line, wrong settings, or no way to listen: nothing was begun.
+const NOT_BEGUN: u8 = 2;
+
 /// How often the program looks whether the server has ended by itself.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let outcome = match start(&arguments) {
+        Ok((server, _telemetry)) => run(server).map_err(|error| (error, ExitCode::FAILURE)),
+        Err(error) => Err((error, ExitCode::from(NOT_BEGUN))),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err((error, code)) => {
             eprintln!("roomrtc-server: {error:#}");
-            ExitCode::FAILURE
+            code
         }
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// Starts logs and the server; the logs end with the second value.
+fn start(arguments: &Arguments) -> anyhow::Result<(RunningServer, Telemetry)> {
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?.config;
     // The log lies among the server's secrets, so the folder is made first, for its owner alone.
     let folder = roomrtc_server::data_folder(&config)?;
-    let _telemetry = telemetry::start(&config.logging, &folder)?;
-    let server = Server::start(&config)?;
+    let telemetry = telemetry::start(&config.logging, &folder)?;
+    Ok((Server::start(&config)?, telemetry))
+}
+
+/// Says where the server listens, and stays until it ends.
+fn run(server: RunningServer) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(
         stdout,

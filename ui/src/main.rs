@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
+use iced::Size;
 use roomrtc::app::{Errand, WindowSettings};
 use roomrtc::cli::{Cli, Headless, Mode, Settings, Window};
+use roomrtc::habits::Habits;
 use roomrtc::{app, headless, renderer};
 use roomrtc_actors::call::engine::Engine;
 use roomrtc_actors::client::{self, ClientHandle, ClientSetup};
@@ -57,10 +59,15 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
             password: password(variable)?.0,
             register: cli.account.register,
             call: cli.call.clone(),
+            answer_after: cli.answer_after,
         }),
         _ => None,
     };
     let media = cli.media.choice(&config);
+    let mut habits = Habits::from(&config.client);
+    if let Some((width, height)) = cli.window_size {
+        habits.size = Size::new(width as f32, height as f32);
+    }
     let settings = WindowSettings {
         data_dir: config.client.data_folder(),
         download_dir: config.client.download_folder(),
@@ -68,7 +75,7 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
         media: media.clone(),
         errand,
         position: cli.window_at,
-        size: cli.window_size,
+        habits,
     };
     let (client, _telemetry) = start(&config, &cli.settings, media)?;
     app::run(client, settings)?;

@@ -7,7 +7,7 @@ use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Ev
 use roomrtc_protocol::signaling::messages::{EndReason, GoodbyeReason, Presence, UserPresence};
 
 use super::{App, Message, Screen};
-use crate::overlay::incoming::Incoming;
+use crate::overlay::incoming::{self, Incoming};
 use crate::recent::What;
 use crate::screen::call::Call;
 use crate::screen::login::{self, Login};
@@ -155,7 +155,16 @@ impl App {
         if self.notify {
             notification::incoming_call(user);
         }
-        self.attention(Some(window::UserAttention::Critical))
+        let attention = self.attention(Some(window::UserAttention::Critical));
+        // an errand's answer, given once
+        let Some(after) = self.errand.as_mut().and_then(|errand| errand.answer_after.take()) else {
+            return attention;
+        };
+        let answer = Task::future(async move {
+            tokio::time::sleep(after).await;
+            Message::Incoming(incoming::Message::Accept)
+        });
+        Task::batch([attention, answer])
     }
 
     fn attention(&self, attention: Option<window::UserAttention>) -> Task<Message> {
@@ -184,8 +193,7 @@ impl App {
             (None, false, _) => None,
         };
         if let Some(what) = what {
-            self.saved.recent.add(user.to_owned(), what);
-            self.keep();
+            self.remember(user.to_owned(), what);
         }
         self.say_end(user, reason, missed, now);
         if !matches!(self.screen, Screen::Login(_) | Screen::Settings(_)) {
@@ -228,7 +236,7 @@ impl App {
         } else {
             What::Sent { name, size }
         };
-        self.saved.recent.add(call.peer().to_owned(), what);
-        self.keep();
+        let peer = call.peer().to_owned();
+        self.remember(peer, what);
     }
 }
