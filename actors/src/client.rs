@@ -208,6 +208,7 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
     };
     let reports = root.port();
     Supervisor::new(&tree, Strategy::OneForOne, intensity, backoff)
+        .stop_limit(settings.stop_timeout())
         .child(Spec::new(&bridge, &here, move || {
             UiBridge::new(events.clone(), waiting.clone())
         }))

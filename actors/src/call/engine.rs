@@ -10,7 +10,7 @@ use roomrtc_protocol::ice::IceCredentials;
 
 use super::description::LocalDescription;
 use super::tree::{Arbiters, Soil, Tree, supervisor};
-use super::{Call, CallPlan, recipes};
+use super::{Call, CallPlan, Limits, recipes};
 use crate::call_events::CallNotice;
 use crate::call_port::{
     CallEngine, CallNews, CallOrder, CallReport, CallSetup, PREVIEW, Preview, RunningCall,
@@ -84,6 +84,7 @@ impl CallEngine for Engine {
             local,
             tree: Arc::new(tree),
             own: own.clone(),
+            limits: Limits::new(&self.config),
             keep: Keep::default(),
         };
         supervisor(&self.config, &own, Strategy::OneForOne)

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Down, Keep, Reason, Shutdown, Supervisor};
 use roomrtc_protocol::sdp::{DtlsRole, Negotiated, SessionDescription, answer, complete, offer};
 use roomrtc_protocol::signaling::messages::DescriptionKind;
@@ -42,7 +43,29 @@ pub(crate) struct CallPlan {
     tree: Arc<Tree>,
     /// The supervisor this actor lives under; it ends with the call.
     own: Addr<Supervisor>,
+    limits: Limits,
     keep: Keep<Progress>,
+}
+
+/// What a call puts up with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Length of a session description, bytes.
+    description: usize,
+    /// Its media sections.
+    sections: usize,
+    /// Time from the acceptance to the first media.
+    setup: Duration,
+}
+
+impl Limits {
+    fn new(config: &Config) -> Self {
+        Limits {
+            description: config.sdp.max_size_bytes,
+            sections: config.sdp.max_media,
+            setup: config.client.setup_timeout(),
+        }
+    }
 }
 
 /// How far the call has come.
@@ -172,7 +195,13 @@ impl Call {
             return warn!(?kind, stage = ?self.now.stage, "a description nobody asked for");
         }
         let local = self.plan.local.parameters();
-        let settled = sdp.parse::<SessionDescription>().and_then(|remote| match kind {
+        let Limits {
+            description,
+            sections,
+            ..
+        } = self.plan.limits;
+        let remote = SessionDescription::parse_within(sdp, description, sections);
+        let settled = remote.and_then(|remote| match kind {
             DescriptionKind::Offer => {
                 answer(&local, &remote).map(|(answer, settled)| (Some(answer), settled))
             }
@@ -221,6 +250,16 @@ impl Call {
         }
     }
 
+    /// The time for the set-up is over.
+    fn set_up_or_give_up(&mut self, ctx: &mut Context<Self>) {
+        match self.now.stage {
+            // The peer is there and has nothing to show or say yet.
+            Stage::Connecting if self.now.clock.has_seen(Moment::Secured) => self.complete(),
+            Stage::New | Stage::Describing | Stage::Connecting => self.end(CallEnd::NoPath, ctx),
+            Stage::Connected | Stage::Interrupted | Stage::Ended => {}
+        }
+    }
+
     /// Tells the peer what we send at the moment; the association says it once it can.
     fn peer_media(&self) {
         self.plan
@@ -232,10 +271,13 @@ impl Call {
 impl Actor for Call {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, ctx: &mut Self::Context) {
         if self.now.stage == Stage::New {
             self.begin();
         }
+        let left = self.plan.setup.accepted_at + self.plan.limits.setup;
+        let left = left.saturating_duration_since(Instant::now());
+        ctx.run_later(left, Self::set_up_or_give_up);
     }
 }
 

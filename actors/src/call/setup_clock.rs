@@ -40,6 +40,10 @@ impl SetupClock {
         self.moments[moment as usize].get_or_insert(now);
     }
 
+    pub(super) fn has_seen(&self, moment: Moment) -> bool {
+        self.moments[moment as usize].is_some()
+    }
+
     /// The phases so far. Phases overlap (media may overtake the news of the handshake): a phase that ended
     /// before its predecessor counts as 0.
     pub(super) fn times(&self) -> SetupTimes {

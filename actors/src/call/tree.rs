@@ -17,7 +17,6 @@ mod setups;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
@@ -45,9 +44,6 @@ use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation};
 use crate::srtp::Srtp;
 use crate::stats::collector::{Stats, StatsSetup};
 use crate::ui_bridge::{MediaChoice, TransferId};
-
-/// Figures are per second.
-const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The threads of the client.
 #[derive(Clone)]
@@ -258,7 +254,7 @@ impl Tree {
         let figures = StatsSetup {
             counters: self.counters.clone(),
             figures: self.soil.setup.stats.clone(),
-            interval: STATS_INTERVAL,
+            interval: self.soil.config.client.stats_interval(),
         };
         let control = &self.soil.arbiters.control;
         let mut tree = self.supervisor(&self.media, Strategy::OneForOne).child(Spec::new(
@@ -414,7 +410,7 @@ pub(crate) fn supervisor(config: &Config, me: &Addr<Supervisor>, strategy: Strat
         first: config.client.restart_pause_first(),
         max: config.client.restart_pause_max(),
     };
-    Supervisor::new(me, strategy, intensity, backoff)
+    Supervisor::new(me, strategy, intensity, backoff).stop_limit(config.client.stop_timeout())
 }
 
 fn codec_name(codec: VideoCodec) -> &'static str {

@@ -17,17 +17,11 @@ section! {
         /// Channels open at one time.
         max_channels: u16 = 64, range(2..=1024);
 
-        /// Time SCTP may take to connect.
-        connect_timeout_ms: u64 = 10_000, range(500..=120_000), from_millis(connect_timeout);
-
         /// Size of the pieces a file is sent in.
         chunk_bytes: usize = 65_536, range(1024..=262_144);
 
         /// Data handed to SCTP and not yet acknowledged at which a file pauses.
         buffered_high_bytes: usize = 512 << 10, range(16_384..=67_108_864);
-
-        /// Data left at which it goes on (`bufferedAmountLowThreshold`).
-        buffered_low_bytes: usize = 256 << 10, range(0..=67_108_864);
 
         /// Pieces read from disk ahead, and received pieces not yet on disk, per file.
         disk_queue_chunks: usize = 16, range(1..=1024);

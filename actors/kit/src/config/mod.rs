@@ -125,7 +125,6 @@ impl Config {
             rtp,
             rtcp,
             ice,
-            data_channels,
             server,
             client,
             ..
@@ -152,13 +151,6 @@ impl Config {
             rtp.audio_max_delay_ms,
         )?;
         ascending(
-            rtp,
-            "video_min_delay_ms",
-            rtp.video_min_delay_ms,
-            "video_max_delay_ms",
-            rtp.video_max_delay_ms,
-        )?;
-        ascending(
             rtcp,
             "loss_low_percent",
             rtcp.loss_low_percent,
@@ -172,17 +164,6 @@ impl Config {
             interval,
             "consent_timeout_ms",
             timeout,
-        )?;
-        let [low, high] = [
-            data_channels.buffered_low_bytes,
-            data_channels.buffered_high_bytes,
-        ];
-        ascending(
-            data_channels,
-            "buffered_low_bytes",
-            low,
-            "buffered_high_bytes",
-            high,
         )?;
         let [interval, timeout] = [server.heartbeat_interval_ms, server.heartbeat_timeout_ms];
         ascending(

@@ -32,9 +32,6 @@ section! {
         /// A missing packet counts as reordered, not lost, this long.
         reorder_wait_ms: u64 = 5, range(0..=500), from_millis(reorder_wait);
 
-        /// Least delay of the video jitter buffer.
-        video_min_delay_ms: u64 = 0, range(0..=2000), from_millis(video_min_delay);
-
         /// Most delay of the video jitter buffer: an incomplete picture is given up after it.
         video_max_delay_ms: u64 = 500, range(10..=5000), from_millis(video_max_delay);
 

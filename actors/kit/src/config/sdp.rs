@@ -1,18 +1,10 @@
 //! Session descriptions.
 
-use super::section::{Fault, length, matching, range, section};
-
-/// Whether a text is a profile-level-id (RFC 6184 §8.1).
-fn is_profile_level_id(text: &str) -> bool {
-    text.len() == 6 && text.chars().all(|c| c.is_ascii_hexdigit())
-}
+use super::section::{Fault, range, section};
 
 section! {
     /// Session descriptions (RFC 8866, RFC 8829).
     Sdp, "sdp" {
-        /// The session's name (`s=`).
-        session_name: String = "-".into(), length(1..=64);
-
         /// Largest session description accepted.
         max_size_bytes: usize = 65_536, range(1024..=1_048_576);
 
@@ -33,9 +25,6 @@ section! {
 
         /// RTP payload type offered for VP8 packets sent again (RFC 4588).
         vp8_rtx_payload_type: u8 = 97, range(96..=127);
-
-        /// H.264 profile and level offered: 42e01f is constrained baseline, level 3.1 (RFC 6184 §8.1).
-        h264_profile_level_id: String = "42e01f".into(), matching("6 hexadecimal digits", is_profile_level_id);
     }
 }
 
