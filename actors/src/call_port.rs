@@ -11,7 +11,7 @@ use roomrtc_protocol::signaling::messages::{CallId, DescriptionKind};
 use tokio::sync::watch;
 
 use crate::slot::VideoSlot;
-use crate::stats::CallStats;
+use crate::stats::{CallStats, MediaGaps};
 use crate::ui_bridge::{CallEvent, FileEvent, MediaChoice, Notice, TransferId, VideoChoice};
 
 /// What can carry out calls. The real one starts the actors of `call`.
@@ -137,6 +137,8 @@ pub enum CallNews {
         actor: String,
         /// Why it died.
         reason: String,
+        /// What that cost.
+        gap_ms: MediaGaps,
     },
     /// The call has said its goodbyes and taken itself down; the last news of it.
     Closed,

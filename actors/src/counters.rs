@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roomrtc_protocol::MediaKind;
 
@@ -60,6 +60,10 @@ pub struct VideoCounters {
     pub decoded: Count,
     /// Pictures that reached the screen's slot.
     pub shown: Count,
+    /// Pictures handed to the network.
+    pub sent: Beat,
+    /// Pictures handed to the screen.
+    pub on_screen: Beat,
     /// Pictures given up before the screen, for a newer one was there.
     pub skipped: Count,
     /// Freezes (see [`VideoStats::freezes`](crate::stats::VideoStats::freezes)).
@@ -83,6 +87,10 @@ pub struct AudioCounters {
     pub level_dbfs: Gauge,
     /// Packets decoded.
     pub decoded: Count,
+    /// Packets handed to the network.
+    pub sent: Beat,
+    /// Packets played.
+    pub played: Beat,
     /// Sound made up for lost packets, ms.
     pub concealed_ms: Count,
     /// Present delay of the jitter buffer, ms.
@@ -217,6 +225,64 @@ impl Gauge {
         let bits = self.0.load(Relaxed);
         (bits != 0).then(|| f64::from_bits(bits))
     }
+}
+
+/// Something that happens again and again, and the longest pause in it, for two readers.
+pub struct Beat {
+    epoch: Instant,
+    /// Microseconds since the epoch; 0 before the first.
+    last: AtomicU64,
+    longest_of_second: AtomicU64,
+    longest_since_death: AtomicU64,
+}
+
+impl Default for Beat {
+    fn default() -> Self {
+        Beat {
+            epoch: Instant::now(),
+            last: AtomicU64::new(0),
+            longest_of_second: AtomicU64::new(0),
+            longest_since_death: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Beat {
+    /// It happened.
+    pub fn mark(&self, now: Instant) {
+        let at = self.micros(now);
+        let last = self.last.swap(at, Relaxed);
+        if last != 0 {
+            let pause = at.saturating_sub(last);
+            self.longest_of_second.fetch_max(pause, Relaxed);
+            self.longest_since_death.fetch_max(pause, Relaxed);
+        }
+    }
+
+    /// Time since it happened last, if ever.
+    pub fn pause(&self) -> Option<Duration> {
+        let last = self.last.load(Relaxed);
+        (last != 0).then(|| Duration::from_micros(self.micros(Instant::now()).saturating_sub(last)))
+    }
+
+    /// The longest pause that ended since the last time, for the figures of a second.
+    pub fn take_longest_of_second(&self) -> Option<Duration> {
+        taken(&self.longest_of_second)
+    }
+
+    /// The longest pause that ended since the last time, for what a death cost.
+    pub fn take_longest_since_death(&self) -> Option<Duration> {
+        taken(&self.longest_since_death)
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.epoch).as_micros() as u64 + 1
+    }
+}
+
+fn taken(longest: &AtomicU64) -> Option<Duration> {
+    let longest = longest.swap(0, Relaxed);
+    (longest != 0).then(|| Duration::from_micros(longest))
 }
 
 /// A short text; empty until set.

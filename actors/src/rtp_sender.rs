@@ -206,6 +206,11 @@ impl RtpSender {
         self.counters().packets_sent.add(batch.len() as u64);
         self.counters().bytes_sent.add(bytes as u64);
         self.setup.ice.tell(SendDatagrams(batch));
+        let counters = &self.setup.counters;
+        match self.setup.kind {
+            MediaKind::Audio => counters.audio.sent.mark(Instant::now()),
+            MediaKind::Video => counters.video.sent.mark(Instant::now()),
+        }
         if let Some(machine) = &self.machine {
             self.setup.reporter.tell(StreamSent {
                 kind: self.setup.kind,

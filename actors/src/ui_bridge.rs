@@ -12,6 +12,7 @@ use serde::Serialize;
 
 #[cfg(doc)]
 use crate::slot::VideoSlot;
+use crate::stats::MediaGaps;
 
 pub mod bridge;
 pub mod outbox;
@@ -197,6 +198,8 @@ pub enum Event {
         actor: String,
         /// Why.
         reason: String,
+        /// What that cost a call.
+        gap_ms: MediaGaps,
     },
 }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use arc_swap::ArcSwap;
 use roomrtc_kit::config::{Config, Server as Settings};
-use roomrtc_kit::{Addr, Backoff, Intensity, Keep, Spec, Strategy, Supervisor};
+use roomrtc_kit::{Addr, Backoff, Intensity, Keep, Spec, Strategy, Supervisor, name_thread};
 use roomrtc_protocol::signaling::CertificateHash;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -230,8 +230,13 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
     } = ground;
     let core = System::current().arbiter().clone();
     // Parked in the tree's own children, and ended with the system.
-    let disk = Arbiter::new().handle();
-    let arbiters: Vec<ArbiterHandle> = (0..threads(&settings)).map(|_| Arbiter::new().handle()).collect();
+    let named = |name| {
+        let arbiter = Arbiter::new().handle();
+        name_thread(&arbiter, name);
+        arbiter
+    };
+    let disk = named("disk");
+    let arbiters: Vec<ArbiterHandle> = (0..threads(&settings)).map(|_| named("sessions")).collect();
     let root = Addr::<Supervisor>::new("server");
     let accounts = Addr::<Accounts>::new("server/accounts");
     let directory = Addr::<Directory>::new("server/directory");

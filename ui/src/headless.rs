@@ -13,6 +13,7 @@ use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Password};
 use roomrtc_kit::config::Config;
+use roomrtc_kit::{self as kit, Directory};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -223,6 +224,10 @@ impl Headless {
         match Order::parse(line).map(Order::meaning) {
             Ok(Meaning::Command(command)) => vec![Step::Command(command)],
             Ok(Meaning::Screenshot(path)) => vec![Step::Screenshot(path)],
+            Ok(Meaning::Actors) => vec![Step::Report(Report::Actors {
+                actors: self.client.mailboxes(),
+            })],
+            Ok(Meaning::Chaos(actor, order)) => chaos(&actor, order).into_iter().collect(),
             Ok(Meaning::Quit) => self.agenda.quit(),
             Err(error) => vec![Step::Report(Report::error("bad_command", error))],
         }
@@ -263,6 +268,18 @@ impl Headless {
             }
         });
     }
+}
+
+/// Orders an actor about; a refusal is a report.
+fn chaos(actor: &str, order: kit::Order) -> Option<Step> {
+    let refused = |code, message| Some(Step::Report(Report::error(code, message)));
+    if !Directory::chaos_allowed() {
+        return refused("not_allowed", "actors obey only with debug.chaos=true".to_owned());
+    }
+    if !Directory::order(actor, order) {
+        return refused("unknown_actor", format!("there is no actor named {actor}"));
+    }
+    None
 }
 
 /// Long after any run.

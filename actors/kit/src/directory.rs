@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 
+use crate::life;
 use crate::mailbox::{Desk, Mailbox};
 use crate::view::MeterView;
 
@@ -20,6 +21,8 @@ pub enum Order {
     Fail,
     /// Block the thread for a time.
     Hang(Duration),
+    /// Handle nothing for a time, without blocking the thread.
+    Pause(Duration),
 }
 
 struct Register {
@@ -37,6 +40,7 @@ static REGISTER: Mutex<Register> = Mutex::new(Register {
 });
 
 static CHAOS: AtomicBool = AtomicBool::new(false);
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 fn register() -> MutexGuard<'static, Register> {
     REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,6 +57,7 @@ impl Directory {
             register.desks.retain(|desk| desk.strong_count() > 0);
             register.sweep_at = SWEEP_LEAST.max(2 * register.desks.len());
         }
+        desk.meter().watch(Self::watched());
         register.desks.push(Arc::downgrade(&desk));
     }
 
@@ -72,14 +77,34 @@ impl Directory {
         Some(desk.meter().name.clone())
     }
 
+    /// Notes in one line what the next life of the actor running on this thread would go on with, for the actors
+    /// panel; no secrets.
+    pub fn note_resume(words: impl FnOnce() -> String) {
+        let id = life::whoami();
+        if let Some(desk) = Self::desks().iter().find(|desk| desk.meter().id == id) {
+            desk.meter().resume(words());
+        }
+    }
+
+    /// Whether somebody looks at the actors panel.
+    pub fn watched() -> bool {
+        WATCHED.load(Relaxed)
+    }
+
     /// Records descriptions of messages while the actors panel is open.
     pub fn watch(on: bool) {
+        WATCHED.store(on, Relaxed);
         Self::desks().iter().for_each(|desk| desk.meter().watch(on));
     }
 
     /// Lets [`Directory::order`] crash actors; off unless `debug.chaos` says so.
     pub fn allow_chaos(on: bool) {
         CHAOS.store(on, Relaxed);
+    }
+
+    /// Whether [`Directory::order`] obeys.
+    pub fn chaos_allowed() -> bool {
+        CHAOS.load(Relaxed)
     }
 
     /// Gives an order to the actor of that name, the newest where there are several. False if there is none, or if

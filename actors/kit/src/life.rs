@@ -10,6 +10,7 @@ use std::task::{Context as Task, Poll};
 use actix::dev::ContextFut;
 use actix::{Actor, AsyncContext, Context};
 use actix_rt::ArbiterHandle;
+use tokio::time::Sleep;
 use tracing::Span;
 
 use crate::directory::Order;
@@ -19,6 +20,18 @@ use crate::supervisor::Herald;
 
 thread_local! {
     static WHO: Cell<u32> = const { Cell::new(0) };
+    static THREAD: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Gives an arbiter's thread a name to show; its own would be a number.
+pub fn name_thread(arbiter: &ArbiterHandle, name: &'static str) {
+    arbiter.spawn_fn(move || THREAD.set(Some(name)));
+}
+
+/// The name of the present thread.
+pub(crate) fn thread_name() -> String {
+    let own = || std::thread::current().name().unwrap_or("unnamed").to_owned();
+    THREAD.get().map_or_else(own, str::to_owned)
 }
 
 /// The id of the actor running on this thread, 0 outside of any.
@@ -46,6 +59,8 @@ pub(crate) struct Life<A: Actor<Context = Context<A>>> {
     mailbox: Arc<Mailbox<A>>,
     seed: Option<Seed<A>>,
     body: Option<Body<A>>,
+    /// It was ordered to do nothing until then.
+    pause: Option<Pin<Box<Sleep>>>,
     herald: Option<Herald>,
     sequel: Sequel,
     span: Span,
@@ -67,6 +82,7 @@ pub(crate) fn begin<A: Actor<Context = Context<A>>>(
             mailbox,
             seed: Some(seed),
             body: None,
+            pause: None,
             herald: Some(herald),
             sequel,
             span,
@@ -102,7 +118,17 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     /// Lets the actor do what is due, or what it is ordered; a reason if that was its end.
     fn live(&mut self, task: &mut Task<'_>) -> Option<Reason> {
         let body = self.body.as_mut().expect("it was born");
-        let order = self.mailbox.order();
+        let mut order = self.mailbox.order();
+        if let Some(Order::Pause(time)) = order {
+            self.pause = Some(Box::pin(tokio::time::sleep(time)));
+            order = None;
+        }
+        if let Some(pause) = &mut self.pause {
+            match (pause.as_mut().poll(task), order) {
+                (Poll::Pending, None) => return None,
+                (Poll::Pending, Some(_)) | (Poll::Ready(()), _) => self.pause = None,
+            }
+        }
         let polled = guarded(self.mailbox.meter.id, || match order {
             Some(Order::Stop) => Poll::Ready(Some(Reason::Shutdown)),
             Some(Order::Fail) => Poll::Ready(Some(Reason::Failed("ordered to fail".into()))),
@@ -111,7 +137,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
                 std::thread::sleep(time);
                 body.as_mut().poll(task).map(|()| None)
             }
-            None => body.as_mut().poll(task).map(|()| None),
+            Some(Order::Pause(_)) | None => body.as_mut().poll(task).map(|()| None),
         });
         match polled {
             Ok(Poll::Pending) => None,

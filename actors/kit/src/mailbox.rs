@@ -50,6 +50,8 @@ struct Letter<A: Actor> {
     sent: u64,
     from: u32,
     kind: u8,
+    /// What the message says of itself, if somebody watches.
+    brief: Option<Box<str>>,
     /// Given back when the letter is handled or dropped.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -88,14 +90,13 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         M::Result: Send,
     {
         let kind = self.meter.kind::<M>();
-        if self.meter.watched() {
-            self.meter.brief(msg.brief());
-        }
+        let brief = self.meter.watched().then(|| msg.brief().into());
         let letter = Letter {
             envelope: <Context<A> as ToEnvelope<A, M>>::pack(msg, reply),
             sent: now(),
             from: life::whoami(),
             kind: kind.index,
+            brief,
             _turn: turn,
         };
         let mut state = self.state();
@@ -278,7 +279,13 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump<A> {
             meter.begin(letter.kind, start);
             letter.envelope.handle(act, ctx);
             let end = now();
-            meter.end(meter.at(letter.kind), letter.from, letter.sent, start, end);
+            let brief = letter.brief.take();
+            meter.end(
+                meter.at(letter.kind),
+                letter.from,
+                brief,
+                [letter.sent, start, end],
+            );
             start = end;
         }
         task.waker().wake_by_ref();

@@ -7,17 +7,22 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::histogram::Histogram;
+use crate::life;
 use crate::mail::{Mail, Room};
-use crate::view::{KindView, MeterView, Note};
+use crate::view::{Busy, KindView, MeterView, Note};
 
 /// Kinds of messages one actor can handle.
 const KINDS: usize = 48;
 
 /// Messages remembered for the actors panel.
-const NOTES: usize = 64;
+const NOTES: usize = 200;
+
+/// Senders counted one by one; any more are counted together.
+const SENDERS: usize = 24;
 
 /// Nanoseconds since the process first asked.
 pub(crate) fn now() -> u64 {
@@ -27,7 +32,8 @@ pub(crate) fn now() -> u64 {
 }
 
 /// What an actor is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Not started yet.
     Waiting,
@@ -60,9 +66,14 @@ pub(crate) struct Meter {
     busy_since: AtomicU64,
     busy_kind: AtomicU8,
     watched: AtomicBool,
+    parent: AtomicU32,
+    strategy: OnceLock<&'static str>,
+    thread: Mutex<String>,
+    resume: Mutex<Option<String>>,
     last_error: Mutex<Option<String>>,
     notes: Option<Box<Notes>>,
-    briefs: Mutex<VecDeque<String>>,
+    /// What the latest messages said of themselves, with their numbers.
+    briefs: Mutex<VecDeque<(u64, Box<str>)>>,
 }
 
 /// One kind of message.
@@ -88,10 +99,18 @@ struct Times {
     work: Histogram,
 }
 
-/// The latest messages, in a ring.
+/// The latest messages, in a ring, and how many came from whom.
 struct Notes {
     ring: [[AtomicU64; 3]; NOTES],
     written: AtomicU64,
+    senders: [Sender; SENDERS],
+}
+
+/// Messages from one actor; the first place is for plain threads, and for whoever finds no place.
+#[derive(Default)]
+struct Sender {
+    id: AtomicU32,
+    count: AtomicU64,
 }
 
 /// Adds to a counter that only one thread writes: no locked instruction.
@@ -118,6 +137,10 @@ impl Meter {
             busy_since: AtomicU64::new(0),
             busy_kind: AtomicU8::new(0),
             watched: AtomicBool::new(false),
+            parent: AtomicU32::new(life::whoami()),
+            strategy: OnceLock::new(),
+            thread: Mutex::default(),
+            resume: Mutex::default(),
             last_error: Mutex::default(),
             notes: (detail == Detail::Full).then(Box::default),
             briefs: Mutex::default(),
@@ -176,7 +199,7 @@ impl Meter {
     }
 
     /// A handler has ended.
-    pub(crate) fn end(&self, kind: &Kind, from: u32, sent: u64, start: u64, end: u64) {
+    pub(crate) fn end(&self, kind: &Kind, from: u32, brief: Option<Box<str>>, [sent, start, end]: [u64; 3]) {
         self.busy_since.store(0, Relaxed);
         bump(&kind.handled);
         let (wait, work) = (start.saturating_sub(sent), end - start);
@@ -185,7 +208,10 @@ impl Meter {
             times.work.add(work);
         }
         if let Some(notes) = &self.notes {
-            notes.write(kind.index, from, start, wait, work);
+            let number = notes.write(kind.index, from, start, wait, work);
+            if let Some(brief) = brief {
+                self.brief(number, brief);
+            }
         }
     }
 
@@ -200,12 +226,25 @@ impl Meter {
         }
     }
 
-    pub(crate) fn brief(&self, text: String) {
+    fn brief(&self, number: u64, text: Box<str>) {
         let mut briefs = lock(&self.briefs);
         if briefs.len() == NOTES {
             briefs.pop_front();
         }
-        briefs.push_back(text);
+        briefs.push_back((number, text));
+    }
+
+    /// Its place in the tree.
+    pub(crate) fn below(&self, parent: u32) {
+        self.parent.store(parent, Relaxed);
+    }
+
+    pub(crate) fn supervises(&self, strategy: &'static str) {
+        let _ = self.strategy.set(strategy); // the same in every life
+    }
+
+    pub(crate) fn resume(&self, words: String) {
+        *lock(&self.resume) = Some(words);
     }
 
     pub(crate) fn status(&self, status: Status) {
@@ -215,13 +254,18 @@ impl Meter {
     /// A life begins.
     pub(crate) fn born(&self) {
         self.lives.fetch_add(1, Relaxed);
+        *lock(&self.thread) = life::thread_name();
         self.status(Status::Running);
     }
 
     /// A life has ended.
     pub(crate) fn died(&self, error: Option<String>) {
         let busy = self.busy_since.swap(0, Relaxed) != 0;
-        self.status(Status::Restarting);
+        // closed already: its supervisor has ended before it
+        let (running, restarting) = (Status::Running as u8, Status::Restarting as u8);
+        let _ = self
+            .status
+            .compare_exchange(running, restarting, Relaxed, Relaxed);
         let Some(mut error) = error else { return };
         if busy {
             let kind = self.busy_kind.load(Relaxed);
@@ -238,6 +282,10 @@ impl Meter {
         MeterView {
             id: self.id,
             name: self.name.clone(),
+            parent: self.parent.load(Relaxed),
+            strategy: self.strategy.get().map(|&strategy| strategy.into()),
+            thread: lock(&self.thread).clone(),
+            resume: lock(&self.resume).clone(),
             status: [
                 Status::Waiting,
                 Status::Running,
@@ -247,14 +295,17 @@ impl Meter {
             lives: self.lives.load(Relaxed),
             depth: self.depth.load(Relaxed),
             deepest: self.deepest.load(Relaxed),
-            busy: (busy_since != 0).then_some((busy_kind, busy_for)),
+            busy: (busy_since != 0).then(|| Busy {
+                kind: busy_kind.into(),
+                time: busy_for,
+            }),
             last_error: lock(&self.last_error).clone(),
             kinds: kinds.map(|kind| kind.view()).collect(),
             notes: self
                 .notes
                 .as_ref()
                 .map_or_else(Vec::new, |notes| notes.read(self)),
-            briefs: lock(&self.briefs).iter().cloned().collect(),
+            senders: self.notes.as_ref().map_or_else(Vec::new, |notes| notes.senders()),
         }
     }
 
@@ -271,12 +322,14 @@ impl Default for Notes {
         Notes {
             ring: [const { [const { AtomicU64::new(0) }; 3] }; NOTES],
             written: AtomicU64::new(0),
+            senders: std::array::from_fn(|_| Sender::default()),
         }
     }
 }
 
 impl Notes {
-    fn write(&self, kind: u8, from: u32, start: u64, wait: u64, work: u64) {
+    /// Answers the message's number.
+    fn write(&self, kind: u8, from: u32, start: u64, wait: u64, work: u64) -> u64 {
         let written = self.written.load(Relaxed);
         let [at, who, times] = &self.ring[written as usize % NOTES];
         let cap = u64::from(u32::MAX);
@@ -284,10 +337,39 @@ impl Notes {
         who.store(u64::from(from) << 8 | u64::from(kind), Relaxed);
         times.store(wait.min(cap) << 32 | work.min(cap), Relaxed);
         self.written.store(written + 1, Relaxed);
+        self.count(from);
+        written
+    }
+
+    /// Only the actor's own thread counts.
+    fn count(&self, from: u32) {
+        let known = self.senders[1..].iter().find(|sender| {
+            let id = sender.id.load(Relaxed);
+            if id == 0 && from != 0 {
+                sender.id.store(from, Relaxed);
+            }
+            id == from || id == 0
+        });
+        let sender = known.filter(|_| from != 0).unwrap_or(&self.senders[0]);
+        bump(&sender.count);
+    }
+
+    fn senders(&self) -> Vec<(u32, u64)> {
+        let read = |sender: &Sender| (sender.id.load(Relaxed), sender.count.load(Relaxed));
+        self.senders
+            .iter()
+            .map(read)
+            .filter(|&(_, count)| count > 0)
+            .collect()
     }
 
     /// Newest first.
     fn read(&self, meter: &Meter) -> Vec<Note> {
+        let briefs = lock(&meter.briefs);
+        let brief = |number| {
+            let found = briefs.binary_search_by_key(&number, |&(number, _)| number);
+            found.map_or_else(|_| String::new(), |at| briefs[at].1.to_string())
+        };
         let written = self.written.load(Relaxed);
         let latest = (written.saturating_sub(NOTES as u64)..written).rev();
         let note = |i: u64| {
@@ -296,10 +378,11 @@ impl Notes {
                 .map(|word| word.load(Relaxed));
             Note {
                 at: Duration::from_nanos(at),
-                kind: meter.kind_name((who & 0xff) as u8),
+                kind: meter.kind_name((who & 0xff) as u8).into(),
                 from: (who >> 8) as u32,
                 wait: Duration::from_nanos(times >> 32),
                 work: Duration::from_nanos(times & 0xffff_ffff),
+                brief: brief(i),
             }
         };
         latest.map(note).collect()
@@ -335,7 +418,7 @@ impl Kind {
     fn view(&self) -> KindView {
         let times = self.times.as_ref();
         KindView {
-            name: self.name,
+            name: self.name.into(),
             room: self.room,
             accepted: self.accepted.load(Relaxed),
             handled: self.handled.load(Relaxed),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use actix::{Actor, ActorContext, Context, Handler};
 use actix_rt::Arbiter;
 use roomrtc_kit::config::Config;
-use roomrtc_kit::{Addr, Down, Keep, Port, Reason, Shutdown, Spec, Strategy, Supervisor};
+use roomrtc_kit::{Addr, Down, Keep, Port, Reason, Shutdown, Spec, Strategy, Supervisor, name_thread};
 use roomrtc_protocol::ice::IceCredentials;
 
 use super::description::LocalDescription;
@@ -49,10 +49,15 @@ impl Engine {
     }
 
     fn arbiters(&self) -> &Arbiters {
+        let named = |name| {
+            let arbiter = Arbiter::new().handle();
+            name_thread(&arbiter, name);
+            arbiter
+        };
         self.arbiters.get_or_init(|| Arbiters {
             control: Arbiter::current(),
-            network: Arbiter::new().handle(),
-            media: Arbiter::new().handle(),
+            network: named("network"),
+            media: named("media"),
         })
     }
 }

@@ -7,6 +7,7 @@
 
 mod description;
 pub mod engine;
+mod gaps;
 mod recipes;
 mod setup_clock;
 mod tree;
@@ -22,6 +23,7 @@ use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{debug, info, warn};
 
 use self::description::LocalDescription;
+use self::gaps::Restarts;
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
 use crate::call_events::{CallNotice, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent, PeerMedia};
@@ -101,6 +103,7 @@ enum Stage {
 pub(crate) struct Call {
     plan: CallPlan,
     now: Progress,
+    restarts: Restarts,
 }
 
 impl Call {
@@ -113,7 +116,11 @@ impl Call {
             camera: plan.setup.camera,
             expects_media: true,
         });
-        Call { plan, now }
+        Call {
+            plan,
+            now,
+            restarts: Restarts::default(),
+        }
     }
 
     /// A step has succeeded: the next life, should there be one, starts from here.
@@ -423,13 +430,7 @@ impl Handler<Down> for Call {
     fn handle(&mut self, down: Down, ctx: &mut Self::Context) {
         match down.reason {
             Reason::Normal | Reason::Shutdown => {}
-            Reason::Failed(_) | Reason::Panicked(_) => {
-                warn!(actor = %down.name, reason = %down.reason, "restarted");
-                self.tell(CallNews::Restarted {
-                    actor: down.name,
-                    reason: down.reason.to_string(),
-                });
-            }
+            Reason::Failed(_) | Reason::Panicked(_) => self.restarted(down, ctx),
             Reason::TooManyRestarts { child, last } => {
                 self.end(
                     CallEnd::Broken {

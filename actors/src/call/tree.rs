@@ -336,6 +336,10 @@ impl Tree {
         self.dtls_session.tell(StartHandshake { client, remote });
     }
 
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Notes what was settled for the figures.
     pub(crate) fn secured(&self, version_and_cipher: &str, srtp_profile: &str) {
         self.counters.transport.dtls.set(version_and_cipher);

@@ -21,7 +21,7 @@ use crate::call_port::{
 };
 use crate::signaling_connection::{self as signaling, SignalingConnection, SignalingNews};
 use crate::slot::VideoSlot;
-use crate::stats::CallStats;
+use crate::stats::{CallStats, MediaGaps};
 use crate::ui_bridge::{
     CallEnd, CallEvent, Command, ConnectionState, Event, MediaChoice, TellUi, VideoChoice,
 };
@@ -434,7 +434,15 @@ impl Handler<CallReport> for Client {
             CallNews::Closed => self.closed(call, ctx),
             // A transfer's end may come after the call's.
             CallNews::File(event) => self.tell(Event::File(event)),
-            CallNews::Restarted { actor, reason } => self.tell(Event::Restarted { actor, reason }),
+            CallNews::Restarted {
+                actor,
+                reason,
+                gap_ms,
+            } => self.tell(Event::Restarted {
+                actor,
+                reason,
+                gap_ms,
+            }),
             CallNews::Notice(notice) if current || call == PREVIEW => self.tell(Event::Notice(notice)),
             CallNews::LocalDescription { kind, sdp } if current => {
                 self.say(ClientMessage::Description { call, kind, sdp });
@@ -470,6 +478,7 @@ impl Handler<Down> for Client {
         self.tell(Event::Restarted {
             actor: down.name,
             reason: down.reason.to_string(),
+            gap_ms: MediaGaps::default(),
         });
     }
 }

@@ -181,6 +181,7 @@ impl AudioPlayout {
                         .extend_from_slice(decoder.conceal(samples as usize).unwrap_or_default()),
                 }
                 self.setup.counters.audio.decoded.one();
+                self.setup.counters.audio.played.mark(Instant::now());
                 self.played(timestamp as u32, heard_at);
                 samples
             }

@@ -36,6 +36,7 @@ impl PictureTap {
     pub(super) fn shown(&mut self, frame: &VideoFrame, at: Instant) -> bool {
         let video = &self.counters.video;
         video.shown.one();
+        video.on_screen.mark(at);
         if let Some(frozen) = self.freezes.shown(at) {
             video.freezes.one();
             video.freeze_ms.add(frozen.as_millis() as u64);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{ActorStats, AudioStats, CallStats, TransportStats, VideoStats, process};
-use crate::counters::{Counters, lock};
+use crate::counters::{Beat, Counters, lock};
 
 /// What the collector needs.
 #[derive(Clone)]
@@ -104,6 +104,11 @@ fn kbps(before: u64, now: u64, seconds: f64) -> f64 {
     (now.saturating_sub(before) as f64 * 8.0 / 1000.0 / seconds).round()
 }
 
+fn gap_ms(beat: &Beat) -> u64 {
+    let longest = beat.take_longest_of_second().max(beat.pause());
+    longest.unwrap_or_default().as_millis() as u64
+}
+
 fn video(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> VideoStats {
     let (video, rtp) = (&counters.video, &counters.video_rtp);
     VideoStats {
@@ -124,6 +129,7 @@ fn video(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> Vi
         pli: rtp.pli.now(),
         freezes: video.freezes.now(),
         freeze_ms: video.freeze_ms.now(),
+        gap_ms: gap_ms(&video.on_screen),
         barcodes_read: video.barcodes_read.now(),
         barcode_errors: video.barcode_errors.now(),
         glass_to_glass_ms: video.glass_to_glass_ms.take(),
@@ -135,6 +141,7 @@ fn audio(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> Au
     AudioStats {
         kbps: kbps(before.audio_received, now.audio_received, seconds),
         kbps_sent: kbps(before.audio_sent, now.audio_sent, seconds),
+        gap_ms: gap_ms(&audio.played),
         packets_lost: rtp.lost.now(),
         jitter_ms: rtp.jitter_ms.now(),
         concealed_ms: audio.concealed_ms.now(),
@@ -160,18 +167,12 @@ fn transport(counters: &Counters) -> TransportStats {
 }
 
 fn actor(view: &MeterView) -> ActorStats {
-    let busiest = view
-        .kinds
-        .iter()
-        .map(|kind| kind.work[1])
-        .max()
-        .unwrap_or_default();
     ActorStats {
         name: view.name.clone(),
         depth: view.depth,
         max_depth: view.deepest,
-        handled: view.kinds.iter().map(|kind| kind.handled).sum(),
-        p99_us: busiest.as_nanos() as f64 / 1000.0,
-        restarts: view.lives.saturating_sub(1),
+        handled: view.handled(),
+        p99_us: view.work_p99().as_nanos() as f64 / 1000.0,
+        restarts: view.restarts(),
     }
 }

@@ -65,6 +65,8 @@ pub struct VideoStats {
     pub freezes: u64,
     /// Time in freezes, since the start.
     pub freeze_ms: u64,
+    /// The longest pause between two shown pictures that ended in the last second.
+    pub gap_ms: u64,
     /// Barcodes of the test picture read from shown pictures, since the start.
     pub barcodes_read: u64,
     /// Shown test pictures out of order or with a broken barcode, since the start.
@@ -72,6 +74,18 @@ pub struct VideoStats {
     /// Camera to screen, read from the test picture's barcode; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub glass_to_glass_ms: Option<Quantiles>,
+}
+
+/// What the death of a component cost, in ms: the longest pause between two packets sent, or between two played or
+/// shown, whichever is longer; absent for a medium that was not flowing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MediaGaps {
+    /// In sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<u64>,
+    /// In pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<u64>,
 }
 
 /// Two quantiles of a second's samples.
@@ -90,6 +104,8 @@ pub struct AudioStats {
     pub kbps: f64,
     /// Sent, kbit/s.
     pub kbps_sent: f64,
+    /// The longest pause between two played packets that ended in the last second.
+    pub gap_ms: u64,
     /// Packets lost on the way here, since the start.
     pub packets_lost: i64,
     /// Interarrival jitter in ms.

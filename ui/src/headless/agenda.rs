@@ -269,7 +269,15 @@ impl Agenda {
             Event::Call(event) => self.call_event(event),
             Event::File(event) => self.file(event),
             Event::Notice(notice) => vec![Step::Report(notice.into())],
-            Event::Restarted { actor, reason } => vec![Step::Report(Report::Restarted { actor, reason })],
+            Event::Restarted {
+                actor,
+                reason,
+                gap_ms,
+            } => vec![Step::Report(Report::Restarted {
+                actor,
+                reason,
+                gap_ms,
+            })],
         }
     }
 

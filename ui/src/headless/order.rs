@@ -1,8 +1,10 @@
 //! What the headless client can be told on its standard input, one JSON object a line (docs/headless.md).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use roomrtc_actors::ui_bridge::{Command, TransferId};
+use roomrtc_kit as kit;
 use serde::Deserialize;
 
 /// Longest line that is read.
@@ -38,8 +40,31 @@ pub(super) enum Order {
     CancelFile { transfer: u64 },
     /// Save the peer's picture.
     Screenshot { path: PathBuf },
+    /// List every actor's mailbox.
+    Actors {},
+    /// End an actor's life, to see what follows.
+    Crash {
+        actor: String,
+        #[serde(default)]
+        how: Death,
+    },
+    /// Let an actor handle nothing for a time.
+    Pause { actor: String, ms: u64 },
     /// Hang up, log out and end.
     Quit {},
+}
+
+/// How an actor is made to die.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Death {
+    /// By a bug.
+    #[default]
+    Panic,
+    /// It gives up.
+    Fail,
+    /// It ends in good order.
+    Stop,
 }
 
 /// What an order comes to.
@@ -49,8 +74,22 @@ pub(super) enum Meaning {
     Command(Command),
     /// A picture to save.
     Screenshot(PathBuf),
+    /// A list of all actors.
+    Actors,
+    /// Something for an actor, by its name.
+    Chaos(String, kit::Order),
     /// The end.
     Quit,
+}
+
+impl From<Death> for kit::Order {
+    fn from(how: Death) -> Self {
+        match how {
+            Death::Panic => kit::Order::Panic,
+            Death::Fail => kit::Order::Fail,
+            Death::Stop => kit::Order::Stop,
+        }
+    }
 }
 
 impl Order {
@@ -81,6 +120,11 @@ impl Order {
             Order::DeclineFile { transfer } => Command::DeclineFile(TransferId(transfer)),
             Order::CancelFile { transfer } => Command::CancelFile(TransferId(transfer)),
             Order::Screenshot { path } => return Meaning::Screenshot(path),
+            Order::Actors {} => return Meaning::Actors,
+            Order::Crash { actor, how } => return Meaning::Chaos(actor, how.into()),
+            Order::Pause { actor, ms } => {
+                return Meaning::Chaos(actor, kit::Order::Pause(Duration::from_millis(ms)));
+            }
             Order::Quit {} => return Meaning::Quit,
         })
     }
@@ -107,7 +151,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 14, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 17, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }

@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use roomrtc_actors::stats::CallStats;
+use roomrtc_actors::stats::{CallStats, MediaGaps};
 use roomrtc_actors::ui_bridge::{CallEnd, FileEnd, FileEvent, Notice, SetupTimes, TransferId};
+use roomrtc_kit::MeterView;
 use roomrtc_protocol::signaling::messages::{ErrorCode, UserPresence};
 use serde::Serialize;
 
@@ -60,7 +61,13 @@ pub(super) enum Report {
         detail: Option<String>,
     },
     /// A part of the client died and was restarted.
-    Restarted { actor: String, reason: String },
+    Restarted {
+        actor: String,
+        reason: String,
+        gap_ms: MediaGaps,
+    },
+    /// Every actor's mailbox.
+    Actors { actors: Vec<MeterView> },
     /// A call is over.
     Ended {
         user: String,
@@ -136,6 +143,7 @@ impl Report {
             Report::Screenshot { .. } => "screenshot",
             Report::Notice { .. } => "notice",
             Report::Restarted { .. } => "restarted",
+            Report::Actors { .. } => "actors",
             Report::Ended { .. } => "ended",
             Report::Error { .. } => "error",
         }

@@ -5,13 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use roomrtc_actors::stats::{ActorStats, Quantiles};
+use roomrtc_actors::stats::{ActorStats, MediaGaps, Quantiles};
 use roomrtc_protocol::signaling::messages::Presence;
 use serde_json::Value;
 
 use super::*;
 
 const DOCUMENT: &str = include_str!("../../../docs/headless.md");
+
+/// An actor's mailbox as it is, with every field it can have.
+fn actor() -> MeterView {
+    let json = r#"{"id":1,"name":"x","parent":0,"strategy":"x","thread":"x","resume":"x","status":"running","lives":1,
+        "depth":0,"deepest":0,"busy":null,"last_error":"x","kinds":[],"notes":[],"senders":[]}"#;
+    serde_json::from_str(json).unwrap()
+}
 
 /// Every report with every field it can have.
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -107,6 +114,13 @@ fn samples() -> Vec<Report> {
         Report::Restarted {
             actor: text(),
             reason: text(),
+            gap_ms: MediaGaps {
+                audio: Some(1),
+                video: Some(1),
+            },
+        },
+        Report::Actors {
+            actors: vec![actor()],
         },
         Report::Ended {
             user: text(),

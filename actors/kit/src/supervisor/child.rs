@@ -134,6 +134,7 @@ pub(super) fn launch<A: Actor<Context = Context<A>>>(
     let herald = Herald::of_only_life(end, addr.name());
     let life = herald.life();
     addr.0.reopen();
+    addr.0.meter.below(life::whoami());
     life::begin(arbiter, addr.0.clone(), seed, herald, Sequel::None);
     life
 }

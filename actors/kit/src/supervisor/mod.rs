@@ -284,6 +284,12 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        let meter = &self.me.0.meter;
+        meter.supervises(self.strategy.words());
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.child.desk().upgrade())
+            .for_each(|desk| desk.meter().below(meter.id));
         self.me
             .0
             .depend(self.slots.iter().map(|slot| slot.child.desk()).collect());

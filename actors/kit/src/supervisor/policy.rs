@@ -16,6 +16,17 @@ pub enum Strategy {
     OneForAll,
 }
 
+impl Strategy {
+    /// For the actors panel.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Strategy::OneForOne => "one for one",
+            Strategy::RestForOne => "rest for one",
+            Strategy::OneForAll => "one for all",
+        }
+    }
+}
+
 /// Whether a child is started again after its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use roomrtc_kit::{
-    Addr, Backoff, Directory, Intensity, Order, Restart, Shutdown, Spec, Strategy, Supervisor,
+    Addr, Backoff, Directory, Intensity, Order, Restart, Shutdown, Spec, Status, Strategy, Supervisor,
 };
 use tokio::time::sleep;
 
@@ -36,6 +36,41 @@ fn any_actor_can_be_crashed_by_name() {
         settle().await;
         assert_eq!(view(dtls).lives, 4, "busy in a long wait, it still obeys");
         assert!(!Directory::order("nobody", Order::Panic));
+    });
+}
+
+#[test]
+fn a_paused_actor_handles_its_mail_afterwards_and_its_siblings_go_on() {
+    Directory::allow_chaos(true);
+    tell(async {
+        let stage = Stage::new(Strategy::OneForOne, &["ice", "dtls"], Restart::Permanent).await;
+        let [ice, dtls] = &stage.workers[..] else {
+            panic!("two workers")
+        };
+        assert!(Directory::order(dtls.name(), Order::Pause(ms(1000))));
+        settle().await;
+        let before = tokio::time::Instant::now();
+        assert_eq!(ice.ask(Total).await, Ok(0));
+        assert!(before.elapsed() < ms(500), "the thread is free");
+        assert_eq!(dtls.ask(Total).await, Ok(0));
+        assert!(before.elapsed() >= ms(900), "only then it went on");
+        assert_eq!(view(dtls).lives, 1);
+    });
+}
+
+#[test]
+fn a_supervisor_that_is_stopped_ends_with_its_children() {
+    Directory::allow_chaos(true);
+    tell(async {
+        let stage = Stage::new(Strategy::OneForOne, &["ice", "dtls"], Restart::Permanent).await;
+        let place = view(&stage.root);
+        assert_eq!(place.strategy.as_deref(), Some("one for one"));
+        assert_eq!(view(&stage.workers[1]).parent, place.id);
+        assert!(Directory::order(stage.root.name(), Order::Stop));
+        settle().await;
+        for worker in &stage.workers {
+            assert_eq!(view(worker).status, Status::Closed);
+        }
     });
 }
 

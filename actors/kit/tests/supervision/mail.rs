@@ -126,10 +126,14 @@ fn who_sent_what_is_noted() {
         worker.tell(Add(3));
         worker.ask(Total).await.unwrap();
         let view = view(&worker);
-        let notes: Vec<_> = view.notes.iter().map(|note| (note.kind, note.from)).collect();
+        let notes: Vec<_> = view.notes.iter().map(|note| (&*note.kind, note.from)).collect();
         assert_eq!(notes, [("Total", 0), ("Add", 0)]);
         assert_eq!(Directory::name(view.id).as_deref(), Some(worker.name()));
         assert_eq!(view.status, Status::Running);
+        assert_eq!(view.senders, [(0, 2)]);
+        let json = serde_json::to_string(&view).unwrap();
+        let read: roomrtc_kit::MeterView = serde_json::from_str(&json).unwrap();
+        assert_eq!((read.handled(), read.work()), (view.handled(), view.work()));
     });
 }
 
