@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use roomrtc::app::{self, WindowSettings};
-use roomrtc::bridge::Bridge;
+use roomrtc::bridge::{Bridge, Process};
 use roomrtc::habits::Habits;
 use roomrtc::renderer;
 use roomrtc_actors::slot::VideoSlot;
@@ -93,7 +93,15 @@ fn main() -> iced::Result {
     let (local, remote) = (VideoSlot::new(), VideoSlot::new());
     let (events, from_client) = mpsc::channel(16);
     let (figures, stats) = watch::channel(CallStats::default());
-    let bridge = Bridge::new(|_| {}, Some(from_client), stats, local.clone(), remote.clone());
+    let actors = Arc::new(Process);
+    let bridge = Bridge::new(
+        |_| {},
+        Some(from_client),
+        stats,
+        local.clone(),
+        remote.clone(),
+        actors,
+    );
     std::thread::spawn(move || {
         let user = || "ben".to_owned();
         for event in [

@@ -20,10 +20,11 @@ use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice, VideoChoice};
 use crate::bridge::Bridge;
 use crate::devices::{self, Devices};
 use crate::habits::Habits;
+use crate::overlay::actors::ActorsPanel;
 use crate::overlay::incoming::Incoming;
 use crate::overlay::path::PathPrompt;
 use crate::overlay::toast::Toasts;
-use crate::overlay::{incoming, path, shortcuts, toast};
+use crate::overlay::{actors, incoming, path, shortcuts, toast};
 use crate::recent::What;
 use crate::ring::Ring;
 use crate::saved::{Appearance, Keeper, Preview, Saved};
@@ -93,6 +94,7 @@ enum Screen {
 enum Overlay {
     Shortcuts,
     Path(PathPrompt),
+    Actors(Box<ActorsPanel>),
 }
 
 /// The window's state.
@@ -140,6 +142,8 @@ pub enum Message {
     Incoming(incoming::Message),
     /// About a toast.
     Toast(toast::Message),
+    /// About the actors.
+    Actors(actors::Message),
     /// About the list of keys.
     Shortcuts(shortcuts::Message),
     /// About a typed path.
@@ -289,6 +293,9 @@ impl App {
         };
         if ticking {
             all.push(iced::time::every(TICK).map(Message::Tick));
+        }
+        if let Some(Overlay::Actors(_)) = self.overlay {
+            all.push(iced::time::every(actors::LOOK).map(|now| Message::Actors(actors::Message::Look(now))));
         }
         Subscription::batch(all)
     }

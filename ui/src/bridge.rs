@@ -12,11 +12,51 @@ use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Event};
+use roomrtc_kit::{Directory, MeterView, Order};
 use tokio::sync::{mpsc, watch};
 
 /// How long a picture of ourselves waits for one of the peer, so that both are drawn at once. A little more than
 /// one picture at 30 a second: two bells a picture would draw the window up to twice as often.
 const GATHER: Duration = Duration::from_millis(36);
+
+/// The actors as the window sees them, and what it may do to them.
+pub trait Actors: Send + Sync {
+    /// Every mailbox, with or without its latest messages.
+    fn mailboxes(&self, with_messages: bool) -> Vec<MeterView>;
+    /// Somebody looks, or nobody does any more.
+    fn watch(&self, on: bool);
+    /// Whether actors may be ordered about (`debug.chaos`).
+    fn may_order(&self) -> bool;
+    /// Orders the actor of that name.
+    fn order(&self, name: &str, order: Order);
+}
+
+/// The actors of this very process.
+pub struct Process;
+
+impl Actors for Process {
+    fn mailboxes(&self, with_messages: bool) -> Vec<MeterView> {
+        if with_messages {
+            Directory::view()
+        } else {
+            Directory::overview()
+        }
+    }
+
+    fn watch(&self, on: bool) {
+        Directory::watch(on);
+    }
+
+    fn may_order(&self) -> bool {
+        Directory::chaos_allowed()
+    }
+
+    fn order(&self, name: &str, order: Order) {
+        if !Directory::order(name, order) {
+            tracing::warn!(name, "there is no such actor any more");
+        }
+    }
+}
 
 /// What the window holds of the client. Clones are the same client.
 #[derive(Clone)]
@@ -28,6 +68,8 @@ pub struct Bridge {
     pub local: VideoSlot,
     /// The peer's picture.
     pub remote: VideoSlot,
+    /// The actors.
+    pub actors: Arc<dyn Actors>,
 }
 
 impl Bridge {
@@ -38,6 +80,7 @@ impl Bridge {
         stats: watch::Receiver<CallStats>,
         local: VideoSlot,
         remote: VideoSlot,
+        actors: Arc<dyn Actors>,
     ) -> Self {
         Bridge {
             commands: Arc::new(commands),
@@ -45,6 +88,7 @@ impl Bridge {
             stats,
             local,
             remote,
+            actors,
         }
     }
 
@@ -104,7 +148,14 @@ impl From<ClientHandle> for Bridge {
     fn from(client: ClientHandle) -> Self {
         let (events, stats) = (client.take_events(), client.stats());
         let (local, remote) = (client.local(), client.remote());
-        Bridge::new(move |command| client.send(command), events, stats, local, remote)
+        Bridge::new(
+            move |command| client.send(command),
+            events,
+            stats,
+            local,
+            remote,
+            Arc::new(Process),
+        )
     }
 }
 

@@ -556,6 +556,36 @@ pub fn spark(theme: &Theme, tone: Tone) -> (Color, Color) {
     (c, alpha(c, 0.16))
 }
 
+/// The colours of a graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Graph {
+    /// Heads.
+    pub head: Color,
+    /// A box.
+    pub fill: Color,
+    /// Its outline.
+    pub line: Color,
+    /// Its words.
+    pub text: Color,
+    /// A curve.
+    pub stream: Color,
+    /// A curve on which little happens.
+    pub quiet: Color,
+}
+
+/// A graph.
+pub fn graph(theme: &Theme) -> Graph {
+    let t = tokens(theme);
+    Graph {
+        head: t.faint,
+        fill: t.raised,
+        line: t.line,
+        text: t.text,
+        stream: alpha(t.accent, 0.55),
+        quiet: alpha(t.faint, 0.35),
+    }
+}
+
 /// A scrollable list.
 pub fn scroll(theme: &Theme, status: scrollable::Status) -> scrollable::Style {
     let t = tokens(theme);

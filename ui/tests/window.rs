@@ -3,6 +3,8 @@
 //! Each test is a story of one user. Pictures of every screen are written to `snapshots` beside the test's
 //! program, for people to look at.
 
+#[path = "window/actors.rs"]
+mod actors;
 #[path = "window/call.rs"]
 mod call;
 #[path = "window/files.rs"]

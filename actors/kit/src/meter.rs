@@ -275,6 +275,15 @@ impl Meter {
     }
 
     pub(crate) fn view(&self) -> MeterView {
+        let notes = self.notes.as_ref();
+        MeterView {
+            notes: notes.map_or_else(Vec::new, |notes| notes.read(self)),
+            ..self.overview()
+        }
+    }
+
+    /// All but the latest messages.
+    pub(crate) fn overview(&self) -> MeterView {
         let busy_since = self.busy_since.load(Relaxed);
         let busy_kind = self.kind_name(self.busy_kind.load(Relaxed));
         let busy_for = Duration::from_nanos(now().saturating_sub(busy_since));
@@ -301,10 +310,7 @@ impl Meter {
             }),
             last_error: lock(&self.last_error).clone(),
             kinds: kinds.map(|kind| kind.view()).collect(),
-            notes: self
-                .notes
-                .as_ref()
-                .map_or_else(Vec::new, |notes| notes.read(self)),
+            notes: Vec::new(),
             senders: self.notes.as_ref().map_or_else(Vec::new, |notes| notes.senders()),
         }
     }

@@ -64,7 +64,7 @@ impl Stats {
             rtcp_received: lock(&counters.transport.reports_received).clone(),
             rtcp_sent: lock(&counters.transport.reports_sent).clone(),
             process: process::measure(),
-            actors: Directory::view().iter().map(actor).collect(),
+            actors: Directory::overview().iter().map(actor).collect(),
         };
         self.setup.figures.send_replace(figures);
         self.before = now;

@@ -190,6 +190,11 @@ impl Headless {
         }
     }
 
+    /// Takes note of everything it has said by now.
+    pub fn read(&mut self) {
+        self.said.extend(self.lines.try_iter());
+    }
+
     /// Gives an order, one JSON object.
     pub fn order(&mut self, order: &Value) -> Result<()> {
         let stdin = self.stdin.as_mut().context("stdin is open")?;

@@ -6,7 +6,7 @@ use iced::{Task, window};
 use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event, FileEvent};
 use roomrtc_protocol::signaling::messages::{EndReason, GoodbyeReason, Presence, UserPresence};
 
-use super::{App, Message, Screen};
+use super::{App, Message, Overlay, Screen};
 use crate::overlay::incoming::{self, Incoming};
 use crate::recent::What;
 use crate::screen::call::Call;
@@ -141,7 +141,9 @@ impl App {
     fn start_call(&mut self, user: &str) {
         let incoming = self.incoming.take().is_some();
         self.ring.stop();
-        self.overlay = None;
+        if !matches!(self.overlay, Some(Overlay::Actors(_))) {
+            self.overlay = None;
+        }
         // the call has taken the camera over
         self.previewing = false;
         self.screen = Screen::Call(Box::new(Call::new(user.to_owned(), incoming)));

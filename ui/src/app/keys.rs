@@ -28,6 +28,12 @@ pub(super) enum Shortcut {
     HangUp,
     /// Figures.
     Figures,
+    /// The actors.
+    Actors,
+    /// The one above.
+    Up,
+    /// The one below.
+    Down,
     /// Settings.
     Settings,
     /// The list of keys.
@@ -72,6 +78,7 @@ pub(super) fn shortcut(event: &Event) -> Option<Shortcut> {
         ('e', false) => Some(Shortcut::Camera),
         ('o', false) => Some(Shortcut::SendFile),
         ('f', false) => Some(Shortcut::Search),
+        ('i', false) => Some(Shortcut::Figures),
         ('h', true) => Some(Shortcut::HangUp),
         (',', false) => Some(Shortcut::Settings),
         ('/', _) => Some(Shortcut::Help),
@@ -85,11 +92,13 @@ fn by_name(named: Named, modifiers: Modifiers, repeat: bool) -> Option<Shortcut>
         Named::Tab if modifiers.is_empty() => Some(Shortcut::Next),
         Named::PageUp => Some(Shortcut::PageUp),
         Named::PageDown => Some(Shortcut::PageDown),
+        Named::ArrowUp => Some(Shortcut::Up),
+        Named::ArrowDown => Some(Shortcut::Down),
         _ if repeat => None,
         Named::Enter if modifiers.control() => Some(Shortcut::Call),
         Named::Enter if modifiers.is_empty() => Some(Shortcut::Enter),
         Named::Escape => Some(Shortcut::Escape),
-        Named::F12 => Some(Shortcut::Figures),
+        Named::F12 => Some(Shortcut::Actors),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ use super::dialogs::{self, Answer};
 use super::keys::{Shortcut, shortcut};
 use super::{App, Message, Overlay, Screen};
 use crate::devices;
+use crate::overlay::actors::{self, ActorsPanel};
 use crate::overlay::path::{self, PathPrompt, Purpose};
 use crate::overlay::{incoming, shortcuts};
 use crate::saved::Preview;
@@ -38,6 +39,7 @@ impl App {
             Message::Toast(message) => self.toasts.update(message),
             Message::Shortcuts(shortcuts::Message::Close) => self.overlay = None,
             Message::Path(message) => return self.path(message),
+            Message::Actors(message) => self.actors(message),
             Message::Event(event) => return self.hear(event),
             Message::Stats(stats) => {
                 if let Screen::Call(call) = &mut self.screen {
@@ -175,6 +177,26 @@ impl App {
         iced::widget::operation::focus(path::FIELD)
     }
 
+    /// Opens or closes the actors.
+    fn toggle_actors(&mut self) {
+        match &self.overlay {
+            Some(Overlay::Actors(_)) => self.actors(actors::Message::Close),
+            Some(Overlay::Shortcuts | Overlay::Path(_)) | None => {
+                let panel = ActorsPanel::open(self.bridge.actors.clone(), Instant::now());
+                self.overlay = Some(Overlay::Actors(Box::new(panel)));
+            }
+        }
+    }
+
+    fn actors(&mut self, message: actors::Message) {
+        if let Some(Overlay::Actors(panel)) = &mut self.overlay {
+            match panel.update(message) {
+                actors::Action::None => {}
+                actors::Action::Close => self.overlay = None,
+            }
+        }
+    }
+
     fn path(&mut self, message: path::Message) -> Task<Message> {
         let Some(Overlay::Path(prompt)) = &mut self.overlay else {
             return Task::none();
@@ -272,7 +294,7 @@ impl App {
             Shortcut::Help => {
                 self.overlay = match self.overlay {
                     Some(Overlay::Shortcuts) => None,
-                    Some(Overlay::Path(_)) | None => Some(Overlay::Shortcuts),
+                    Some(Overlay::Path(_) | Overlay::Actors(_)) | None => Some(Overlay::Shortcuts),
                 };
             }
             Shortcut::Enter if self.overlay.is_none() => self.answer(incoming::Message::Accept),
@@ -280,7 +302,13 @@ impl App {
             Shortcut::Enter => {}
             Shortcut::PageUp => return scroll(-PAGE_STEP),
             Shortcut::PageDown => return scroll(PAGE_STEP),
-            Shortcut::Search => return iced::widget::operation::focus(lobby::SEARCH),
+            Shortcut::Search => {
+                let field = match self.overlay {
+                    Some(Overlay::Actors(_)) => actors::FILTER,
+                    Some(Overlay::Shortcuts | Overlay::Path(_)) | None => lobby::SEARCH,
+                };
+                return iced::widget::operation::focus(field);
+            }
             Shortcut::Call => self.lobby_only(lobby::Message::Call),
             Shortcut::Settings => self.lobby_only(lobby::Message::Settings),
             Shortcut::Microphone => return self.call(call::Message::Microphone),
@@ -288,6 +316,9 @@ impl App {
             Shortcut::SendFile => return self.call(call::Message::ChooseFile),
             Shortcut::HangUp => return self.call(call::Message::HangUp),
             Shortcut::Figures => return self.call(call::Message::Side(Side::Figures)),
+            Shortcut::Actors => self.toggle_actors(),
+            Shortcut::Up => self.actors(actors::Message::Move(-1)),
+            Shortcut::Down => self.actors(actors::Message::Move(1)),
         }
         Task::none()
     }
@@ -300,7 +331,14 @@ impl App {
 
     /// Closes, declines or cancels whatever is in front.
     fn escape(&mut self) {
-        if self.overlay.is_some() {
+        if let Some(Overlay::Actors(panel)) = &self.overlay {
+            let message = if panel.has_selected() {
+                actors::Message::Deselect
+            } else {
+                actors::Message::Close
+            };
+            self.actors(message);
+        } else if self.overlay.is_some() {
             self.overlay = None;
         } else if self.incoming.is_some() {
             self.answer(incoming::Message::Decline);

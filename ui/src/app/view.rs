@@ -1,6 +1,6 @@
 //! The window as a whole: the screen, what pushes it aside, what lies above it.
 
-use iced::widget::{column, container, stack};
+use iced::widget::{column, container, opaque, stack};
 use iced::{Element, Fill};
 
 use super::{App, Message, Overlay, Screen};
@@ -36,6 +36,10 @@ impl App {
         match &self.overlay {
             None => window,
             Some(Overlay::Shortcuts) => widget::modal(window, shortcuts::view().map(Message::Shortcuts)),
+            Some(Overlay::Actors(panel)) => {
+                let panel = container(panel.view(self.size.width).map(Message::Actors)).padding(space::XL);
+                stack![window, opaque(panel)].into()
+            }
             Some(Overlay::Path(prompt)) => widget::modal(window, prompt.view().map(Message::Path)),
         }
     }

@@ -16,7 +16,10 @@ const DOCUMENT: &str = include_str!("../../../docs/headless.md");
 /// An actor's mailbox as it is, with every field it can have.
 fn actor() -> MeterView {
     let json = r#"{"id":1,"name":"x","parent":0,"strategy":"x","thread":"x","resume":"x","status":"running","lives":1,
-        "depth":0,"deepest":0,"busy":null,"last_error":"x","kinds":[],"notes":[],"senders":[]}"#;
+        "depth":0,"deepest":0,"busy":{"kind":"x","for_ns":1},"last_error":"x","senders":[[1,1]],
+        "kinds":[{"name":"x","room":"always","accepted":1,"handled":1,"dropped":0,"dead":0,"waiting":0,
+        "wait_ns":[1,1,1],"work_ns":[1,1,1]}],
+        "notes":[{"at_ns":1,"kind":"x","from":0,"wait_ns":1,"work_ns":1,"brief":"x"}]}"#;
     serde_json::from_str(json).unwrap()
 }
 

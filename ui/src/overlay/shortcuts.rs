@@ -8,7 +8,7 @@ use crate::widget::{action, key_cap, line};
 use crate::{font, icon};
 
 /// Keys, and what they do.
-const KEYS: [(&[&str], &str); 13] = [
+const KEYS: [(&[&str], &str); 14] = [
     (&["Tab"], "Next button or field (with Shift: the one before)"),
     (&["Enter"], "Take an incoming call, or press what has the focus"),
     (&["Esc"], "Decline or cancel a call, close what is open"),
@@ -19,7 +19,8 @@ const KEYS: [(&[&str], &str); 13] = [
     (&["Ctrl", "E"], "Camera on or off"),
     (&["Ctrl", "O"], "Send a file"),
     (&["Ctrl", "Shift", "H"], "Hang up"),
-    (&["F12"], "Figures of the call and the actors"),
+    (&["Ctrl", "I"], "Figures of the call"),
+    (&["F12"], "The actors: mailboxes, messages, restarts"),
     (&["Ctrl", ","], "Settings"),
     (&["Ctrl", "/"], "This list"),
 ];

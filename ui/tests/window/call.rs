@@ -63,7 +63,7 @@ fn the_peers_camera_being_off_is_said() {
 #[test]
 fn figures_show_every_number_and_every_mailbox() {
     let mut window = Window::in_a_call();
-    window.named(Named::F12);
+    window.ctrl("i");
     assert!(window.shows("No figures yet"));
     for second in 1..40 {
         window.measure(second);
@@ -81,7 +81,7 @@ fn figures_show_every_number_and_every_mailbox() {
         assert!(window.shows(words), "{words}");
     }
     window.snapshot("call-figures");
-    window.named(Named::F12);
+    window.ctrl("i");
     assert!(!window.shows("RTCP REPORTS"));
 }
 

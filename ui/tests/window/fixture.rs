@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::actors::ActorsStage;
 use iced::advanced::renderer::Headless;
 use iced::advanced::widget::Id;
 use iced::advanced::widget::operation::focusable::focus;
@@ -40,6 +41,8 @@ pub(crate) struct Window {
     asked: Arc<Mutex<Vec<Command>>>,
     pub(crate) local: VideoSlot,
     pub(crate) remote: VideoSlot,
+    /// The actors of its client.
+    pub(crate) stage: Arc<ActorsStage>,
 }
 
 pub(crate) fn settings() -> WindowSettings {
@@ -71,6 +74,7 @@ impl Window {
     pub(crate) fn opened_with(settings: WindowSettings, saved: Saved) -> Self {
         let asked = Arc::<Mutex<Vec<Command>>>::default();
         let (local, remote) = (VideoSlot::new(), VideoSlot::new());
+        let stage = Arc::<ActorsStage>::default();
         let theirs = asked.clone();
         let (_, stats) = watch::channel(CallStats::default());
         let bridge = Bridge::new(
@@ -79,6 +83,7 @@ impl Window {
             stats,
             local.clone(),
             remote.clone(),
+            stage.clone(),
         );
         let app = App::new(bridge, settings, saved, None, Ring::new(Sound::None));
         let mut window = Window {
@@ -87,6 +92,7 @@ impl Window {
             asked,
             local,
             remote,
+            stage,
         };
         window.resize(USUAL);
         window

@@ -264,7 +264,7 @@ impl Call {
                 ),
                 control(
                     icon::activity(),
-                    "Figures (F12)",
+                    "Figures (Ctrl+I)",
                     "call/figures",
                     open(Side::Figures),
                     Message::Side(Side::Figures)

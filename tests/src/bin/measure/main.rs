@@ -1,6 +1,8 @@
 //! Measures what `docs/performance.md` claims, with the programs as users start them: one server and headless
 //! clients on this machine. `cargo build --release && cargo run --release --bin measure`.
 
+mod recover;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,6 +42,15 @@ enum What {
         #[arg(long)]
         media: bool,
     },
+    /// The pause in a call when one of its parts dies.
+    Recover {
+        /// Deaths of each part.
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+        /// Only parts whose names contain this.
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 /// Time for bit rate and caches to settle.
@@ -52,6 +63,7 @@ fn main() -> Result<()> {
         What::Setup { runs } => setup(runs),
         What::Call { seconds } => call(seconds),
         What::File { mib, media } => file(mib, media),
+        What::Recover { runs, only } => recover::run(runs, only.as_deref()),
     }
 }
 

@@ -1,0 +1,212 @@
+//! The actors of the client, live: their tree with every mailbox, one of them in detail, who writes to whom.
+//!
+//! Reading order: this file (what the user does), [`model`] (what two looks at the mailboxes say), `table`, `detail`
+//! and `flow` (how it looks). Nothing here costs anything while it is closed.
+
+mod detail;
+mod flow;
+pub mod model;
+mod table;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iced::widget::{column, container, row, space as gap, text};
+use iced::{Center, Element, Fill};
+use roomrtc_kit::Order;
+
+use self::model::{Column, Model};
+use crate::bridge::Actors;
+use crate::theme::{self, dim, size, space};
+use crate::widget::{action, icon_button, key_cap, line, tab};
+use crate::{font, icon};
+
+/// Time between two looks.
+pub const LOOK: Duration = Duration::from_millis(500);
+/// Names the field that filters.
+pub const FILTER: &str = "actors/filter";
+/// How long a paused actor pauses.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Width of the two tabs.
+const TABS: f32 = 220.0;
+
+/// What is shown of the actors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Page {
+    /// The tree.
+    #[default]
+    Tree,
+    /// The graph of messages.
+    Flow,
+}
+
+/// The overlay while it is open; the actors are watched as long as it lives.
+pub struct ActorsPanel {
+    actors: Arc<dyn Actors>,
+    model: Model,
+    page: Page,
+    frozen: bool,
+}
+
+/// What the user does, and the clock.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Time for another look.
+    Look(Instant),
+    /// Show the tree or the graph.
+    Show(Page),
+    /// Sort by a column, or by the tree again.
+    Sort(Column),
+    /// Show only actors whose name contains this.
+    Filter(String),
+    /// Stand still, or go on.
+    Freeze,
+    /// One actor in detail.
+    Select(u32),
+    /// The next or the previous actor of the list.
+    Move(i32),
+    /// No actor in detail.
+    Deselect,
+    /// Order the chosen actor.
+    Order(Order),
+    /// Order the supervisor of the chosen actor to end, and everything below it.
+    StopSubtree,
+    /// Close the overlay.
+    Close,
+}
+
+/// What the window has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    None,
+    /// Close the overlay.
+    Close,
+}
+
+impl ActorsPanel {
+    /// Opens it with a first look.
+    pub fn open(actors: Arc<dyn Actors>, now: Instant) -> Self {
+        actors.watch(true);
+        let mut panel = ActorsPanel {
+            actors,
+            model: Model::default(),
+            page: Page::default(),
+            frozen: false,
+        };
+        panel.look(now);
+        panel
+    }
+
+    fn look(&mut self, now: Instant) {
+        if !self.frozen {
+            let with_messages = self.model.has_selected();
+            self.model.take(now, self.actors.mailboxes(with_messages));
+        }
+    }
+
+    /// What the user does.
+    pub fn update(&mut self, message: Message) -> Action {
+        match message {
+            Message::Look(now) => self.look(now),
+            Message::Show(page) => self.page = page,
+            Message::Sort(column) => self.model.sort(column),
+            Message::Filter(words) => self.model.filter(words),
+            Message::Freeze => self.frozen = !self.frozen,
+            Message::Select(id) => {
+                self.model.select(Some(id));
+                self.look(Instant::now());
+            }
+            Message::Move(by) => {
+                self.model.step(by);
+                self.look(Instant::now());
+            }
+            Message::Deselect => self.model.select(None),
+            Message::Order(order) => {
+                if let Some(actor) = self.model.selected() {
+                    self.actors.order(&actor.view.name, order);
+                }
+            }
+            Message::StopSubtree => {
+                if let Some(supervisor) = self.model.supervisor_of_selected() {
+                    self.actors.order(&supervisor.view.name, Order::Stop);
+                }
+            }
+            Message::Close => return Action::Close,
+        }
+        Action::None
+    }
+
+    /// Whether one actor is shown in detail.
+    pub fn has_selected(&self) -> bool {
+        self.model.has_selected()
+    }
+
+    /// The overlay, for a window of this width.
+    pub fn view(&self, width: f32) -> Element<'_, Message> {
+        let body: Element<'_, Message> = match (self.page, self.model.selected()) {
+            (Page::Flow, _) => flow::view(&self.model),
+            (Page::Tree, None) => table::view(&self.model, width),
+            (Page::Tree, Some(actor)) => column![
+                container(table::view(&self.model, width)).height(Fill),
+                line(),
+                container(detail::view(&self.model, actor, self.actors.may_order())).height(Fill),
+            ]
+            .spacing(space::M)
+            .into(),
+        };
+        container(column![self.head(width), body].spacing(space::M))
+            .padding(space::L)
+            .width(Fill)
+            .height(Fill)
+            .style(theme::floating)
+            .into()
+    }
+
+    fn head(&self, width: f32) -> Element<'_, Message> {
+        let tabs = row![
+            tab("Tree", self.page == Page::Tree, Message::Show(Page::Tree)).id("actors/tree"),
+            tab("Messages", self.page == Page::Flow, Message::Show(Page::Flow)).id("actors/flow"),
+        ];
+        let filter = iced::widget::text_input("Filter by name", self.model.filter_words())
+            .id(FILTER)
+            .on_input(Message::Filter)
+            .size(size::BODY)
+            .padding([space::S, space::M])
+            .width(TABS)
+            .style(theme::input);
+        let (label, style): (_, fn(&_, _) -> _) = if self.frozen {
+            ("Go on", theme::primary)
+        } else {
+            ("Freeze", theme::secondary)
+        };
+        let wide =
+            (width >= dim::NARROW).then(|| text(self.model.sum()).size(size::SMALL).style(theme::muted));
+        row![
+            icon::cpu().size(20),
+            text("Actors").size(size::TITLE).font(font::SEMIBOLD),
+            container(tabs).width(TABS),
+            wide,
+            gap().width(Fill),
+            filter,
+            action(None, label, style, Some(Message::Freeze)).id("actors/freeze"),
+            key_cap("F12"),
+            icon_button(
+                icon::close(),
+                "Close (F12)",
+                "actors/close",
+                false,
+                Message::Close
+            ),
+        ]
+        .spacing(space::M)
+        .align_y(Center)
+        .into()
+    }
+}
+
+impl Drop for ActorsPanel {
+    fn drop(&mut self) {
+        self.actors.watch(false);
+    }
+}

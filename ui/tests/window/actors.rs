@@ -1,0 +1,188 @@
+//! The actors: their tree, one of them, what can be done to them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use iced::keyboard::Modifiers;
+use iced::keyboard::key::Named;
+use roomrtc::app::Message;
+use roomrtc::bridge::Actors;
+use roomrtc::overlay::actors;
+use roomrtc_kit::{MeterView, Order};
+
+use crate::fixture::Window;
+
+/// Six actors on three threads that handle a little more at every look.
+#[derive(Default)]
+pub(crate) struct ActorsStage {
+    looks: AtomicU64,
+    watched: AtomicBool,
+    chaos: AtomicBool,
+    orders: Mutex<Vec<(String, Order)>>,
+}
+
+/// Name, supervisor, strategy, thread, messages at each look, restarts.
+const CAST: [(&str, u32, &str, &str, u64, u32); 7] = [
+    ("client", 0, "one for one", "control", 1, 0),
+    ("client/root", 1, "", "control", 4, 0),
+    ("call", 2, "one for one", "control", 0, 0),
+    ("call/ice_agent", 3, "", "network", 240, 0),
+    ("call/rtp_receiver/video", 3, "", "network", 130, 0),
+    ("call/encoder/video", 3, "", "media", 30, 2),
+    ("call/decoder/video", 3, "", "media", 31, 0),
+];
+
+impl Actors for ActorsStage {
+    fn mailboxes(&self, with_messages: bool) -> Vec<MeterView> {
+        let looks = self.looks.fetch_add(1, Relaxed) + 1;
+        let actors = CAST.iter().zip(1_u32..);
+        actors
+            .map(|(&(name, parent, strategy, thread, messages, restarts), id)| {
+                let handled = looks * messages;
+                let note = serde_json::json!({"at_ns": 5_250_000_000_u64, "kind": "EncodeFrame", "from": 7, "wait_ns": 12_000,
+                    "work_ns": 4_100_000, "brief": "1280×720"});
+                let notes = if with_messages && id == 6 { vec![note] } else { Vec::new() };
+                let json = serde_json::json!({
+                    "id": id, "name": name, "parent": parent, "thread": thread,
+                    "strategy": (!strategy.is_empty()).then_some(strategy),
+                    "resume": (id == 6).then_some("1500 kbit/s"),
+                    "status": "running", "lives": restarts + 1, "depth": if id == 6 { 24 } else { 0 }, "deepest": 3 + id,
+                    "busy": null, "last_error": (restarts > 0).then_some("panicked: ordered to panic"),
+                    "kinds": [{"name": "EncodeFrame", "room": {"newest": 1}, "accepted": handled, "handled": handled,
+                        "dropped": restarts, "dead": 0, "waiting": 0, "wait_ns": [9_000, 60_000, 400_000],
+                        "work_ns": [4_000_000, 6_100_000, 9_900_000]}],
+                    "notes": notes,
+                    "senders": [[if id > 3 { id - 1 } else { 0 }, handled]],
+                });
+                serde_json::from_value(json).expect("a mailbox")
+            })
+            .collect()
+    }
+
+    fn watch(&self, on: bool) {
+        self.watched.store(on, Relaxed);
+    }
+
+    fn may_order(&self) -> bool {
+        self.chaos.load(Relaxed)
+    }
+
+    fn order(&self, name: &str, order: Order) {
+        self.orders
+            .lock()
+            .expect("not poisoned")
+            .push((name.to_owned(), order));
+    }
+}
+
+/// The overlay, opened in a call, after two seconds.
+fn opened() -> Window {
+    let mut window = Window::in_a_call();
+    window.named(Named::F12);
+    look(&mut window, 2);
+    window
+}
+
+fn look(window: &mut Window, seconds: u64) {
+    let start = Instant::now();
+    for half in 1..=seconds * 2 {
+        let now = start + Duration::from_millis(500 * half);
+        let _ = window.app.update(Message::Actors(actors::Message::Look(now)));
+    }
+}
+
+#[test]
+fn the_tree_is_live_and_closes_without_a_trace() {
+    let mut window = opened();
+    assert!(window.stage.watched.load(Relaxed));
+    for words in ["Actors", "ice_agent", "one for one", "24 / 9", "480", "network"] {
+        assert!(window.shows(words), "{words}");
+    }
+    window.snapshot("actors");
+    window.named(Named::F12);
+    assert!(!window.shows("MSG/S"));
+    assert!(!window.stage.watched.load(Relaxed));
+}
+
+#[test]
+fn it_opens_in_the_lobby_too_and_escape_closes_it() {
+    let mut window = Window::in_the_lobby();
+    window.named(Named::F12);
+    assert!(window.shows("client/root"));
+    window.named(Named::Escape);
+    assert!(!window.shows("client/root"));
+}
+
+#[test]
+fn a_filter_and_a_column_order_the_list() {
+    let mut window = opened();
+    window.type_into(actors::FILTER, "video");
+    assert!(window.shows("encoder/video") && !window.shows("ice_agent"));
+    window.press("RESTARTS");
+    assert!(window.shows("RESTARTS ↓"));
+    let mut window = opened();
+    window.type_into(actors::FILTER, "nobody");
+    assert!(window.shows("No actor has such a name."));
+}
+
+#[test]
+fn a_frozen_list_stands_still() {
+    let mut window = opened();
+    window.press("actors/freeze");
+    let looks = window.stage.looks.load(Relaxed);
+    look(&mut window, 2);
+    assert_eq!(window.stage.looks.load(Relaxed), looks);
+    window.press("actors/freeze");
+    look(&mut window, 1);
+    assert!(window.stage.looks.load(Relaxed) > looks);
+}
+
+#[test]
+fn one_actor_is_shown_with_its_messages_and_obeys_only_if_allowed() {
+    let mut window = opened();
+    window.press("actor/call/encoder/video");
+    for words in [
+        "Last death: panicked: ordered to panic",
+        "1500 kbit/s",
+        "newest 1",
+    ] {
+        assert!(window.shows(words), "{words}");
+    }
+    window.snapshot("actors-detail");
+    assert!(!window.offers("actors/crash"), "it is shown, but does nothing");
+    assert!(window.shows("Crash"));
+
+    window.stage.chaos.store(true, Relaxed);
+    window.press("actors/crash");
+    window.press("actors/pause");
+    window.press("actors/stop");
+    let encoder = || "call/encoder/video".to_owned();
+    assert_eq!(
+        *window.stage.orders.lock().expect("not poisoned"),
+        [
+            (encoder(), Order::Panic),
+            (encoder(), Order::Pause(Duration::from_secs(1))),
+            ("call".to_owned(), Order::Stop),
+        ]
+    );
+}
+
+#[test]
+fn the_arrows_choose_and_escape_leaves_the_detail_first() {
+    let mut window = opened();
+    window.named(Named::ArrowDown);
+    window.named(Named::ArrowDown);
+    assert!(window.shows("LATEST MESSAGES, IN AND OUT"));
+    window.key(iced::keyboard::Key::Named(Named::Escape), Modifiers::empty());
+    assert!(!window.shows("LATEST MESSAGES, IN AND OUT"));
+    assert!(window.shows("MSG/S"));
+}
+
+#[test]
+fn the_messages_are_drawn_as_a_graph() {
+    let mut window = opened();
+    window.press("actors/flow");
+    assert!(!window.shows("MSG/S"));
+    window.snapshot("actors-messages");
+}
