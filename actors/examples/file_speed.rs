@@ -105,6 +105,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         settings: sctp::Settings::default(),
         max_channels: 64,
         started: Keep::default(),
+        state: Keep::default(),
     };
     let file_setup = FileSetup {
         me: files.clone(),
@@ -113,6 +114,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         ids: TransferIds::default(),
         settings: FileSettings::default(),
         under_way: Keep::default(),
+        state: Keep::default(),
     };
     let here = Arbiter::current();
     let end = || Port::new(|_: Down| {});

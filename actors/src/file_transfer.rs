@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Addr, Deadline, Keep, Port, Timed, mail};
+use roomrtc_kit::{Addr, Deadline, Keep, Legacy, Port, Timed, mail};
 use roomrtc_protocol::data_channel::{ChannelId, Message};
 use roomrtc_protocol::file_transfer::Settings;
 use roomrtc_protocol::file_transfer::control::{Hash, Offer};
@@ -58,6 +58,10 @@ pub struct DeclineFile(pub TransferId);
 #[derive(Clone, Copy, Debug)]
 pub struct CancelFile(pub TransferId);
 
+/// The call is over: so are its transfers.
+#[derive(Clone, Copy, Debug)]
+pub struct EndAll;
+
 /// What happens to the channels of files.
 #[derive(Clone, Debug)]
 pub enum ChannelNews {
@@ -93,7 +97,7 @@ enum DiskNews {
     Stored(Result<PathBuf, String>),
 }
 
-mail! { SendFile; AcceptFile; DeclineFile; CancelFile; ChannelNews; DiskReport; }
+mail! { SendFile; AcceptFile; DeclineFile; CancelFile; EndAll; ChannelNews; DiskReport; }
 
 /// Names transfers, for all calls of a client run. Clones share the count.
 #[derive(Clone, Debug, Default)]
@@ -141,25 +145,35 @@ pub struct FileSetup {
     pub ids: TransferIds,
     /// Limits.
     pub settings: FileSettings,
-    /// The files under way: what a crash has broken off.
+    /// The names of the files under way: what a life that died at work on them has broken off.
     pub under_way: Keep<BTreeSet<TransferId>>,
+    /// The transfers themselves, unless a life died at work on them.
+    pub state: Keep<State>,
+}
+
+/// The transfers.
+#[derive(Default)]
+pub struct State {
+    transfers: BTreeMap<TransferId, Transfer>,
+    waiting: VecDeque<SendFile>,
 }
 
 /// The actor.
 pub struct FileTransfers {
     setup: FileSetup,
-    transfers: BTreeMap<TransferId, Transfer>,
-    waiting: VecDeque<SendFile>,
+    state: Legacy<State>,
+    inherited: bool,
     deadline: Deadline,
 }
 
 impl FileTransfers {
-    /// No transfers yet.
+    /// No transfers yet, or those of the last life.
     pub fn new(setup: FileSetup) -> Self {
+        let (state, inherited) = Legacy::inherit(&setup.state, State::default);
         FileTransfers {
             setup,
-            transfers: BTreeMap::new(),
-            waiting: VecDeque::new(),
+            state,
+            inherited,
             deadline: Deadline::default(),
         }
     }
@@ -181,22 +195,24 @@ impl FileTransfers {
             started: now,
             reported: (now, 0),
         };
-        self.transfers.insert(transfer, entry);
+        self.state.transfers.insert(transfer, entry);
         self.keep();
     }
 
     /// Forgets a transfer; its disk thread ends, and what is not stored is deleted.
     fn remove(&mut self, transfer: TransferId) {
-        self.transfers.remove(&transfer);
+        self.state.transfers.remove(&transfer);
         self.keep();
     }
 
     fn keep(&self) {
-        self.setup.under_way.put(self.transfers.keys().copied().collect());
+        self.setup
+            .under_way
+            .put(self.state.transfers.keys().copied().collect());
     }
 
     fn of_channel(&mut self, channel: ChannelId) -> Option<(TransferId, &mut Transfer)> {
-        let mut transfers = self.transfers.iter_mut();
+        let mut transfers = self.state.transfers.iter_mut();
         transfers
             .find(|(_, entry)| entry.channel == Some(channel))
             .map(|(&id, entry)| (id, entry))
@@ -204,8 +220,8 @@ impl FileTransfers {
 
     /// Begins with a file, or lets it wait for its turn.
     fn begin(&mut self, order: SendFile) {
-        if self.transfers.len() >= self.setup.settings.max_concurrent {
-            return self.waiting.push_back(order);
+        if self.state.transfers.len() >= self.setup.settings.max_concurrent {
+            return self.state.waiting.push_back(order);
         }
         let SendFile { transfer, path } = order;
         match Reading::begin(transfer, path.clone(), self.setup.me.port()) {
@@ -224,22 +240,28 @@ impl FileTransfers {
 
     /// Carries out what the machines ask for, ends what has ended and begins what waits.
     fn drive(&mut self, ctx: &mut Context<Self>) {
-        let ids: Vec<TransferId> = self.transfers.keys().copied().collect();
+        let ids: Vec<TransferId> = self.state.transfers.keys().copied().collect();
         for id in ids {
             self.drive_one(id);
         }
-        while self.transfers.len() < self.setup.settings.max_concurrent
-            && let Some(order) = self.waiting.pop_front()
+        while self.state.transfers.len() < self.setup.settings.max_concurrent
+            && let Some(order) = self.state.waiting.pop_front()
         {
             self.begin(order);
         }
-        let next = self.transfers.values().filter_map(Transfer::next_timeout).min();
+        let next = self
+            .state
+            .transfers
+            .values()
+            .filter_map(Transfer::next_timeout)
+            .min();
         self.deadline.arm(next, ctx);
+        self.state.settle();
     }
 
     fn drive_one(&mut self, id: TransferId) {
         let setup = self.setup.clone();
-        let Some(entry) = self.transfers.get_mut(&id) else {
+        let Some(entry) = self.state.transfers.get_mut(&id) else {
             return;
         };
         let mut news = Vec::new();
@@ -261,7 +283,7 @@ impl FileTransfers {
         let Some(Transfer {
             way: Way::Out(outgoing),
             ..
-        }) = self.transfers.get_mut(&transfer)
+        }) = self.state.transfers.get_mut(&transfer)
         else {
             return;
         };
@@ -291,7 +313,7 @@ impl FileTransfers {
 
     fn ready(&mut self, transfer: TransferId, channel: ChannelId) {
         let settings = self.setup.settings.transfer.clone();
-        let Some(entry) = self.transfers.get_mut(&transfer) else {
+        let Some(entry) = self.state.transfers.get_mut(&transfer) else {
             // Cancelled meanwhile.
             return self.setup.sctp.tell(ChannelOrder::Close(channel));
         };
@@ -304,7 +326,7 @@ impl FileTransfers {
     }
 
     fn opened(&mut self, channel: ChannelId) {
-        if self.transfers.len() >= self.setup.settings.max_concurrent {
+        if self.state.transfers.len() >= self.setup.settings.max_concurrent {
             debug!(?channel, "one file too many");
             return self.setup.sctp.tell(ChannelOrder::Close(channel));
         }
@@ -321,30 +343,34 @@ impl FileTransfers {
 impl Actor for FileTransfers {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
-        // What an earlier life had under way is lost, and its channels are nobody's.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.inherited {
+            return self.drive(ctx);
+        }
+        // The earlier life died at work: what it had under way is lost, and its channels are nobody's.
         let lost = self.setup.under_way.get().unwrap_or_default();
         if !lost.is_empty() {
             self.setup.sctp.tell(ChannelOrder::CloseAll);
             for transfer in lost {
-                self.failed(
-                    transfer,
-                    FileEnd::Protocol("the transfer was interrupted".to_owned()),
-                );
+                let reason = FileEnd::Protocol("the transfer was interrupted".to_owned());
+                self.failed(transfer, reason);
             }
             self.keep();
         }
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
-        if std::thread::panicking() {
-            return; // The next life tells.
-        }
-        let waiting = self.waiting.iter().map(|order| order.transfer);
-        for transfer in self.transfers.keys().copied().chain(waiting) {
+impl Handler<EndAll> for FileTransfers {
+    type Result = ();
+
+    fn handle(&mut self, _: EndAll, ctx: &mut Self::Context) {
+        let State { transfers, waiting } = std::mem::take(&mut *self.state);
+        let waiting = waiting.into_iter().map(|order| order.transfer);
+        for transfer in transfers.into_keys().chain(waiting) {
             self.failed(transfer, FileEnd::CallEnded);
         }
         self.setup.under_way.clear();
+        self.drive(ctx);
     }
 }
 
@@ -354,7 +380,7 @@ impl Timed for FileTransfers {
     }
 
     fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
-        for entry in self.transfers.values_mut() {
+        for entry in self.state.transfers.values_mut() {
             entry.handle_timeout(now);
         }
         self.drive(ctx);
@@ -379,7 +405,7 @@ impl Handler<AcceptFile> for FileTransfers {
             way: Way::In(incoming),
             started,
             ..
-        }) = self.transfers.get_mut(&transfer)
+        }) = self.state.transfers.get_mut(&transfer)
             && let Some(offer) = incoming.machine.offer()
             && incoming.disk.is_none()
         {
@@ -403,7 +429,7 @@ impl Handler<DeclineFile> for FileTransfers {
         if let Some(Transfer {
             way: Way::In(incoming),
             ..
-        }) = self.transfers.get_mut(&transfer)
+        }) = self.state.transfers.get_mut(&transfer)
         {
             incoming.machine.decline();
         }
@@ -415,12 +441,21 @@ impl Handler<CancelFile> for FileTransfers {
     type Result = ();
 
     fn handle(&mut self, CancelFile(transfer): CancelFile, ctx: &mut Self::Context) {
-        let waited = self.waiting.iter().position(|order| order.transfer == transfer);
+        let waited = self
+            .state
+            .waiting
+            .iter()
+            .position(|order| order.transfer == transfer);
         if let Some(at) = waited {
-            self.waiting.remove(at);
+            self.state.waiting.remove(at);
             self.failed(transfer, FileEnd::Cancelled);
         }
-        match self.transfers.get_mut(&transfer).map(|entry| &mut entry.way) {
+        match self
+            .state
+            .transfers
+            .get_mut(&transfer)
+            .map(|entry| &mut entry.way)
+        {
             Some(Way::In(incoming)) => incoming.machine.cancel(),
             Some(Way::Out(Outgoing {
                 machine: Some(machine),
@@ -494,7 +529,11 @@ impl Handler<ChannelNews> for FileTransfers {
                     entry.handle_closed();
                 }
             }
-            ChannelNews::Ended => self.transfers.values_mut().for_each(Transfer::handle_closed),
+            ChannelNews::Ended => self
+                .state
+                .transfers
+                .values_mut()
+                .for_each(Transfer::handle_closed),
         }
         self.drive(ctx);
     }
@@ -509,7 +548,10 @@ impl Handler<DiskReport> for FileTransfers {
             return self.drive(ctx);
         }
         match (
-            self.transfers.get_mut(&transfer).map(|entry| &mut entry.way),
+            self.state
+                .transfers
+                .get_mut(&transfer)
+                .map(|entry| &mut entry.way),
             news,
         ) {
             (

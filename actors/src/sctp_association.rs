@@ -13,7 +13,7 @@ use std::time::Instant;
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Deadline, Keep, Port, Timed, mail};
+use roomrtc_kit::{Deadline, Keep, Legacy, Port, Timed, mail};
 use roomrtc_protocol::data_channel::{ChannelId, DataChannels, Event, Message, Output};
 use roomrtc_protocol::{file_transfer, sctp};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,8 @@ pub struct SctpSetup {
     pub max_channels: usize,
     /// Whether an earlier life had an association; the peer still does.
     pub started: Keep<StartAssociation>,
+    /// The association itself, unless a life died at work on it.
+    pub state: Keep<State>,
 }
 
 /// What is said on the control channel.
@@ -100,34 +102,39 @@ enum ControlMessage {
 
 /// A channel of a file.
 #[derive(Default)]
-struct FileChannel {
+pub(crate) struct FileChannel {
     /// Bytes of pieces given to it, and how many of them the file transfers know to have arrived.
     given: u64,
     reported: u64,
 }
 
-/// The actor.
-pub struct SctpAssociation {
-    setup: SctpSetup,
+/// The association and its channels.
+#[derive(Default)]
+pub struct State {
     channels: Option<DataChannels>,
     early: Vec<Bytes>,
     control: Option<ChannelId>,
     /// What the peer should know, once it can be told.
     media: Option<SendPeerMedia>,
     files: BTreeMap<ChannelId, FileChannel>,
+}
+
+/// The actor.
+pub struct SctpAssociation {
+    setup: SctpSetup,
+    state: Legacy<State>,
+    inherited: bool,
     deadline: Deadline,
 }
 
 impl SctpAssociation {
-    /// An association that waits for [`StartAssociation`].
+    /// An association that waits for [`StartAssociation`], or goes on where its last life was.
     pub fn new(setup: SctpSetup) -> Self {
+        let (state, inherited) = Legacy::inherit(&setup.state, State::default);
         SctpAssociation {
             setup,
-            channels: None,
-            early: Vec::new(),
-            control: None,
-            media: None,
-            files: BTreeMap::new(),
+            state,
+            inherited,
             deadline: Deadline::default(),
         }
     }
@@ -137,6 +144,7 @@ impl SctpAssociation {
         let now = now();
         let mut packets = Vec::new();
         while let Some(output) = self
+            .state
             .channels
             .as_mut()
             .and_then(|channels| channels.poll_output(now))
@@ -150,8 +158,9 @@ impl SctpAssociation {
             self.setup.dtls.tell(SendRecords(packets));
         }
         self.report_acknowledged();
-        let next = self.channels.as_ref().and_then(DataChannels::next_timeout);
+        let next = self.state.channels.as_ref().and_then(DataChannels::next_timeout);
         self.deadline.arm(next, ctx);
+        self.state.settle();
     }
 
     fn hear(&mut self, event: Event) {
@@ -162,26 +171,26 @@ impl SctpAssociation {
                 label,
                 protocol,
             } => self.opened(channel, &label, &protocol),
-            Event::Message { channel, message } if self.files.contains_key(&channel) => {
+            Event::Message { channel, message } if self.state.files.contains_key(&channel) => {
                 self.setup.files.tell(ChannelNews::Message(channel, message));
             }
-            Event::Message { channel, message } if self.control == Some(channel) => {
+            Event::Message { channel, message } if self.state.control == Some(channel) => {
                 self.hear_control(&message)
             }
             Event::Message { .. } | Event::BufferedAmountLow(_) => {}
             Event::Closed(channel) => {
-                if self.control == Some(channel) {
-                    self.control = None;
+                if self.state.control == Some(channel) {
+                    self.state.control = None;
                 }
-                if self.files.remove(&channel).is_some() {
+                if self.state.files.remove(&channel).is_some() {
                     self.setup.files.tell(ChannelNews::Closed(channel));
                 }
             }
             Event::Ended { reason } => {
                 warn!(%reason, "SCTP ended");
-                self.channels = None;
-                self.control = None;
-                self.files.clear();
+                self.state.channels = None;
+                self.state.control = None;
+                self.state.files.clear();
                 self.setup.files.tell(ChannelNews::Ended);
             }
         }
@@ -191,15 +200,15 @@ impl SctpAssociation {
         debug!(?channel, label, protocol, "channel opened by the peer");
         match (label, protocol) {
             (file_transfer::LABEL, file_transfer::PROTOCOL) => {
-                self.files.insert(channel, FileChannel::default());
+                self.state.files.insert(channel, FileChannel::default());
                 self.setup.files.tell(ChannelNews::Opened(channel));
             }
-            (CONTROL_LABEL, CONTROL_PROTOCOL) if self.control.is_none() => {
-                self.control = Some(channel);
+            (CONTROL_LABEL, CONTROL_PROTOCOL) if self.state.control.is_none() => {
+                self.state.control = Some(channel);
                 self.tell_media();
             }
             _ => {
-                if let Some(channels) = &mut self.channels {
+                if let Some(channels) = &mut self.state.channels {
                     channels.close(channel);
                 }
             }
@@ -220,7 +229,8 @@ impl SctpAssociation {
     }
 
     fn tell_media(&mut self) {
-        let (Some(channels), Some(control), Some(media)) = (&mut self.channels, self.control, self.media)
+        let state = &mut *self.state;
+        let (Some(channels), Some(control), Some(media)) = (&mut state.channels, state.control, state.media)
         else {
             return;
         };
@@ -234,10 +244,11 @@ impl SctpAssociation {
     }
 
     fn report_acknowledged(&mut self) {
-        let Some(channels) = &mut self.channels else {
+        let state = &mut *self.state;
+        let Some(channels) = &mut state.channels else {
             return;
         };
-        for (&channel, file) in &mut self.files {
+        for (&channel, file) in &mut state.files {
             if file.given == file.reported {
                 continue;
             }
@@ -254,7 +265,8 @@ impl SctpAssociation {
     }
 
     fn obey(&mut self, order: ChannelOrder) {
-        let Some(channels) = &mut self.channels else {
+        let State { channels, files, .. } = &mut *self.state;
+        let Some(channels) = channels else {
             if let ChannelOrder::Open(transfer) = order {
                 self.setup.files.tell(ChannelNews::Refused(transfer));
             }
@@ -265,14 +277,14 @@ impl SctpAssociation {
                 let opened = channels.open(file_transfer::LABEL, file_transfer::PROTOCOL);
                 self.setup.files.tell(match opened {
                     Ok(channel) => {
-                        self.files.insert(channel, FileChannel::default());
+                        files.insert(channel, FileChannel::default());
                         ChannelNews::Ready(transfer, channel)
                     }
                     Err(_) => ChannelNews::Refused(transfer),
                 });
             }
             ChannelOrder::Send(channel, message) => {
-                if let (Message::Binary(data), Some(file)) = (&message, self.files.get_mut(&channel)) {
+                if let (Message::Binary(data), Some(file)) = (&message, files.get_mut(&channel)) {
                     file.given += data.len() as u64;
                 }
                 if let Err(error) = channels.send(channel, message) {
@@ -281,11 +293,11 @@ impl SctpAssociation {
             }
             ChannelOrder::Pause(channel, paused) => channels.set_paused(channel, paused),
             ChannelOrder::Close(channel) => {
-                self.files.remove(&channel);
+                files.remove(&channel);
                 channels.close(channel);
             }
             ChannelOrder::CloseAll => {
-                for channel in std::mem::take(&mut self.files).into_keys() {
+                for channel in std::mem::take(files).into_keys() {
                     channels.close(channel);
                 }
             }
@@ -296,9 +308,11 @@ impl SctpAssociation {
 impl Actor for SctpAssociation {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
-        // The channels of an earlier life are gone.
-        if self.setup.started.get().is_some() {
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.inherited {
+            self.drive(ctx);
+        } else if self.setup.started.get().is_some() {
+            // The earlier life died at work: its channels are gone.
             self.setup.files.tell(ChannelNews::Ended);
         }
     }
@@ -310,7 +324,7 @@ impl Timed for SctpAssociation {
     }
 
     fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
-        if let Some(channels) = &mut self.channels {
+        if let Some(channels) = &mut self.state.channels {
             channels.handle_timeout(now);
         }
         self.drive(ctx);
@@ -321,7 +335,7 @@ impl Handler<StartAssociation> for SctpAssociation {
     type Result = ();
 
     fn handle(&mut self, start: StartAssociation, ctx: &mut Self::Context) {
-        if self.channels.is_some() {
+        if self.state.channels.is_some() {
             return warn!("a second association was asked for");
         }
         let ours = self.setup.settings.max_message;
@@ -334,13 +348,13 @@ impl Handler<StartAssociation> for SctpAssociation {
         let mut channels =
             DataChannels::new(settings, self.setup.max_channels, start.client, max_send_message);
         if start.offerer {
-            self.control = channels.open(CONTROL_LABEL, CONTROL_PROTOCOL).ok();
+            self.state.control = channels.open(CONTROL_LABEL, CONTROL_PROTOCOL).ok();
         }
         let now = now();
-        for packet in std::mem::take(&mut self.early) {
+        for packet in std::mem::take(&mut self.state.early) {
             channels.handle_input(now, packet);
         }
-        self.channels = Some(channels);
+        self.state.channels = Some(channels);
         self.setup.started.put(start);
         self.tell_media();
         self.drive(ctx);
@@ -351,13 +365,18 @@ impl Handler<SctpPackets> for SctpAssociation {
     type Result = ();
 
     fn handle(&mut self, SctpPackets(packets): SctpPackets, ctx: &mut Self::Context) {
-        let Some(channels) = &mut self.channels else {
-            let room = EARLY_PACKETS.saturating_sub(self.early.len());
-            return self.early.extend(packets.into_iter().take(room));
-        };
-        let now = now();
-        for packet in packets {
-            channels.handle_input(now, packet);
+        let State { channels, early, .. } = &mut *self.state;
+        match channels {
+            Some(channels) => {
+                let now = now();
+                packets
+                    .into_iter()
+                    .for_each(|packet| channels.handle_input(now, packet));
+            }
+            None => {
+                let room = EARLY_PACKETS.saturating_sub(early.len());
+                early.extend(packets.into_iter().take(room));
+            }
         }
         self.drive(ctx);
     }
@@ -367,7 +386,7 @@ impl Handler<SendPeerMedia> for SctpAssociation {
     type Result = ();
 
     fn handle(&mut self, media: SendPeerMedia, ctx: &mut Self::Context) {
-        self.media = Some(media);
+        self.state.media = Some(media);
         self.tell_media();
         self.drive(ctx);
     }

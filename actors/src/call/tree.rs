@@ -387,6 +387,7 @@ impl Tree {
     /// Stops the media, the producers first, and says goodbye to the peer.
     pub(crate) fn stop_media(&self) {
         self.capture.tell(Shutdown);
+        self.file_transfer.tell(file_transfer::EndAll);
         if self.media_started.load(Ordering::Acquire) {
             self.rtcp_reporter.tell(SendBye);
             self.media.tell(Shutdown);

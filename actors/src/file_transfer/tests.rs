@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use actix_rt::{Arbiter, System};
-use roomrtc_kit::{Down, Spec};
+use roomrtc_kit::{Backoff, Directory, Down, Intensity, Order, Spec, Strategy, Supervisor};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -33,8 +33,8 @@ struct End {
 fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
     let (told, news) = mpsc::unbounded_channel();
     let (files, sctp) = (
-        Addr::<FileTransfers>::new("files"),
-        Addr::<SctpAssociation>::new("sctp"),
+        Addr::<FileTransfers>::new(format!("{} files", dtls.name())),
+        Addr::<SctpAssociation>::new(format!("{} sctp", dtls.name())),
     );
     let certificate = Certificate::generate().unwrap();
     let ids = TransferIds::default();
@@ -59,6 +59,7 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
         settings: roomrtc_protocol::sctp::Settings::default(),
         max_channels: 64,
         started: Keep::default(),
+        state: Keep::default(),
     };
     let file_setup = FileSetup {
         me: files.clone(),
@@ -70,12 +71,28 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
             ..FileSettings::default()
         },
         under_way: Keep::default(),
+        state: Keep::default(),
     };
     let here = Arbiter::current();
-    let end = || Port::new(|_: Down| {});
-    Spec::new(&dtls, &here, move || DtlsSession::new(dtls_setup.clone())).launch(end());
-    Spec::new(&sctp, &here, move || SctpAssociation::new(sctp_setup.clone())).launch(end());
-    Spec::new(&files, &here, move || FileTransfers::new(file_setup.clone())).launch(end());
+    let intensity = Intensity {
+        restarts: 1000,
+        period: Duration::from_secs(60),
+    };
+    let backoff = Backoff {
+        first: Duration::ZERO,
+        max: Duration::ZERO,
+    };
+    Supervisor::new(&Addr::new("secure"), Strategy::RestForOne, intensity, backoff)
+        .child(Spec::new(&dtls, &here, move || {
+            DtlsSession::new(dtls_setup.clone())
+        }))
+        .child(Spec::new(&sctp, &here, move || {
+            SctpAssociation::new(sctp_setup.clone())
+        }))
+        .child(Spec::new(&files, &here, move || {
+            FileTransfers::new(file_setup.clone())
+        }))
+        .launch(&here, Port::new(|_: Down| {}));
     End {
         dtls,
         sctp,
@@ -89,7 +106,9 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
 
 /// Two ends in a call: the caller made the offer and is the DTLS server.
 fn call() -> [End; 2] {
-    let [a, b] = ["caller", "callee"].map(Addr::<DtlsSession>::new);
+    // Tests run side by side: each has actors of its own name.
+    let story = std::thread::current().id();
+    let [a, b] = ["caller", "callee"].map(|end| Addr::<DtlsSession>::new(format!("{story:?} {end}")));
     let (caller, callee) = (end(a.clone(), b.clone()), end(b, a));
     caller.dtls.tell(StartHandshake {
         client: false,
@@ -205,6 +224,50 @@ fn a_file_goes_from_disk_to_disk_and_keeps_its_hash() {
         assert!(std::fs::read(path).unwrap() == sent);
         assert!(matches!(caller.event().await, FileEvent::Completed { .. }));
         assert_eq!(callee.listing(), ["film (2).mp4", "film.mp4"]);
+    });
+}
+
+#[test]
+fn a_file_in_flight_arrives_whole_although_every_part_below_it_dies_again_and_again() {
+    Directory::allow_chaos(true);
+    run(async {
+        let [mut caller, mut callee] = call();
+        let sent = content(24 * 1024 * 1024 + 3);
+        caller.offer("film.mp4", &sent);
+        caller.offered().await;
+        let (transfer, _) = callee.incoming().await;
+        callee.accept(transfer);
+        let parts: Vec<String> = [&caller, &callee]
+            .into_iter()
+            .flat_map(|end| [end.files.name(), end.sctp.name(), end.dtls.name()].map(str::to_owned))
+            .collect();
+        let mut deaths = 0;
+        let hash = loop {
+            match callee.next().await {
+                News::File(FileEvent::Progress { .. }) => {
+                    assert!(Directory::order(&parts[deaths % parts.len()], Order::Panic));
+                    deaths += 1;
+                }
+                News::File(FileEvent::Completed { hash, .. }) => break hash,
+                News::File(other) => panic!("after {deaths} deaths: {other:?}"),
+                News::PeerMedia(_) => {}
+            }
+        };
+        assert!(deaths >= parts.len(), "only {deaths} deaths");
+        assert_eq!(hash, blake3::hash(&sent).to_hex().as_str());
+        assert!(matches!(caller.event().await, FileEvent::Completed { .. }));
+    });
+}
+
+#[test]
+fn the_end_of_the_call_ends_its_transfers() {
+    run(async {
+        let [mut caller, mut callee] = call();
+        caller.offer("a.txt", b"abc");
+        caller.offered().await;
+        callee.incoming().await;
+        caller.files.tell(EndAll);
+        assert_eq!(caller.failed().await, FileEnd::CallEnded);
     });
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use iced::keyboard::key::Named;
 use iced::keyboard::{Key, Modifiers};
 use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event};
 use roomrtc_protocol::signaling::messages::EndReason;

@@ -47,6 +47,7 @@ impl Tree {
             settings: recipes::sctp(config),
             max_channels: usize::from(config.data_channels.max_channels),
             started: Keep::default(),
+            state: Keep::default(),
         }
     }
 
@@ -58,6 +59,7 @@ impl Tree {
             ids: self.soil.transfers.clone(),
             settings: recipes::files(&self.soil.config),
             under_way: Keep::default(),
+            state: Keep::default(),
         }
     }
 
