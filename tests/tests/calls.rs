@@ -183,6 +183,36 @@ fn a_file_can_be_refused() -> Result<()> {
 }
 
 #[test]
+fn a_server_that_was_killed_and_started_again_knows_the_running_call() -> Result<()> {
+    let mut server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &["--answer", "any"])?;
+    ana.wait_for("connected")?;
+    ben.wait_for("connected")?;
+    server.kill()?;
+    ana.wait_for("offline")?;
+    server.start_again()?;
+    for client in [&mut ana, &mut ben] {
+        client.wait_until("that the session goes on", |line| {
+            line["event"] == "online" && line["resumed"] == true
+        })?;
+        client.wait_until("that the other is in a call", |line| {
+            line["event"] == "users" && line["users"][0]["presence"] == "busy"
+        })?;
+    }
+    ana.order(&json!({"do": "hangup"}))?;
+    for client in [&mut ana, &mut ben] {
+        let ended = client.wait_for("ended")?;
+        ensure!(ended["reason"] == "hung_up", "{ended}");
+        ensure!(
+            client.events("interrupted").count() == 0,
+            "the media were disturbed"
+        );
+        ensure!(client.events("restarted").count() == 0, "something died");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_call_goes_on_when_the_server_is_gone() -> Result<()> {
     let server = Server::start(&[])?;
     let [mut ana, mut ben] = pair(&server, &[], &["--answer", "any"])?;

@@ -61,6 +61,8 @@ pub enum CallState {
         call: CallId,
         /// The other party.
         user: String,
+        /// Whether we are the caller.
+        caller: bool,
         /// Whether the server does not know it any more.
         detached: bool,
     },
@@ -101,6 +103,11 @@ pub enum Input {
         call: CallId,
         /// Why.
         reason: EndReason,
+    },
+    /// The server: it knows the call again.
+    Reclaimed {
+        /// Which.
+        call: CallId,
     },
     /// The server refused something.
     Refused {
@@ -215,6 +222,7 @@ impl CallState {
             Input::Incoming { call, user } => self.incoming(call, user),
             Input::Accepted { call } => self.accepted(call),
             Input::Ended { call, reason } => self.ended(call, reason),
+            Input::Reclaimed { call } => self.reclaimed(call),
             Input::Refused { code, call } => self.refused(code, call),
             Input::Resumed(known) => self.resumed(known),
             Input::SessionOver { forgotten } => self.session_over(forgotten),
@@ -291,7 +299,9 @@ impl CallState {
                     told_end(user, hung_up),
                 ]
             }
-            CallState::InCall { call, user, detached } => finish(call, user, detached, hung_up),
+            CallState::InCall {
+                call, user, detached, ..
+            } => finish(call, user, detached, hung_up),
         }
     }
 
@@ -369,6 +379,7 @@ impl CallState {
         *self = CallState::InCall {
             call,
             user: user.clone(),
+            caller,
             detached: false,
         };
         vec![
@@ -383,12 +394,10 @@ impl CallState {
         }
         match std::mem::take(self) {
             // The server goes, the call stays.
-            CallState::InCall { call, user, .. } if reason == EndReason::ServerShutdown => {
-                *self = CallState::InCall {
-                    call,
-                    user,
-                    detached: true,
-                };
+            CallState::InCall {
+                call, user, caller, ..
+            } if reason == EndReason::ServerShutdown => {
+                *self = detached(call, user, caller);
                 Vec::new()
             }
             CallState::InCall { user, .. } => vec![Output::Stop, told_end(user, CallEnd::Signaled(reason))],
@@ -457,10 +466,13 @@ impl CallState {
                 *self = CallState::Incoming { call, user };
                 Vec::new()
             }
-            CallState::InCall { call, user, .. } if call == known.call => {
+            CallState::InCall {
+                call, user, caller, ..
+            } if call == known.call => {
                 *self = CallState::InCall {
                     call,
                     user,
+                    caller,
                     detached: false,
                 };
                 Vec::new()
@@ -498,26 +510,34 @@ impl CallState {
             CallState::Incoming { user, .. } | CallState::Accepting { user, .. } => {
                 vec![told_end(user, CallEnd::Signaled(EndReason::Cancelled))]
             }
-            CallState::InCall { call, user, .. } => {
-                *self = CallState::InCall {
-                    call,
-                    user,
-                    detached: true,
-                };
+            // The server was started anew: it learns of the call from its two parties.
+            CallState::InCall {
+                call, user, caller, ..
+            } => {
+                *self = detached(call, user.clone(), caller);
+                vec![Output::Say(ClientMessage::Reclaim { call, user, caller })]
+            }
+        }
+    }
+
+    fn reclaimed(&mut self, known: CallId) -> Vec<Output> {
+        match self {
+            CallState::InCall { call, detached, .. } if *call == known => {
+                *detached = false;
                 Vec::new()
             }
+            // It ended meanwhile.
+            _ => vec![Output::Say(ClientMessage::HangUp { call: known })],
         }
     }
 
     fn session_over(&mut self, forgotten: bool) -> Vec<Output> {
         match std::mem::take(self) {
             CallState::Idle => Vec::new(),
-            CallState::InCall { call, user, .. } if forgotten => {
-                *self = CallState::InCall {
-                    call,
-                    user,
-                    detached: true,
-                };
+            CallState::InCall {
+                call, user, caller, ..
+            } if forgotten => {
+                *self = detached(call, user, caller);
                 Vec::new()
             }
             CallState::InCall { user, .. } => {
@@ -545,12 +565,23 @@ impl CallState {
                 call: ours,
                 user,
                 detached,
+                ..
             } if ours == call => finish(call, user, detached, reason),
             other => {
                 *self = other;
                 Vec::new()
             }
         }
+    }
+}
+
+/// A call between its two parties alone.
+fn detached(call: CallId, user: String, caller: bool) -> CallState {
+    CallState::InCall {
+        call,
+        user,
+        caller,
+        detached: true,
     }
 }
 

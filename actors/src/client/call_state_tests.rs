@@ -15,6 +15,10 @@ fn brief(output: &Output) -> String {
             ClientMessage::Decline { reason, .. } => format!("say decline {reason:?}"),
             ClientMessage::Cancel { call } => format!("say cancel {}", call.0),
             ClientMessage::HangUp { call } => format!("say hang up {}", call.0),
+            ClientMessage::Reclaim { call, user, caller } => {
+                let role = if *caller { " as caller" } else { "" };
+                format!("say reclaim {} {user}{role}", call.0)
+            }
             other => panic!("{other:?}"),
         },
         Output::Tell(event) => match event {
@@ -83,6 +87,21 @@ fn a_call_is_placed_rings_is_accepted_and_hung_up() {
         (ACCEPTED, "connecting bob, start as caller"),
         (Input::End, "say hang up 7, stop, ended bob HungUp"),
         (ended(EndReason::HungUp), ""),
+    ]);
+    assert_eq!(state, CallState::Idle);
+}
+
+#[test]
+fn a_call_is_reclaimed_at_a_server_that_was_started_anew() {
+    let reclaimed = Input::Reclaimed { call: CALL };
+    let state = play(&[
+        (place("bob"), "say call bob, outgoing bob"),
+        (RINGING, "ringing"),
+        (ACCEPTED, "connecting bob, start as caller"),
+        (Input::Resumed(None), "say reclaim 7 bob as caller"),
+        (reclaimed.clone(), ""),
+        (Input::End, "say hang up 7, stop, ended bob HungUp"),
+        (reclaimed, "say hang up 7"),
     ]);
     assert_eq!(state, CallState::Idle);
 }
@@ -264,17 +283,17 @@ fn after_a_lost_connection_both_sides_agree_on_the_call_again() {
 
 #[test]
 fn losing_the_server_does_not_disturb_a_running_call() {
-    for loss in [
-        Input::Resumed(None),
-        Input::SessionOver { forgotten: true },
-        ended(EndReason::ServerShutdown),
+    for (loss, said) in [
+        (Input::Resumed(None), "say reclaim 7 bob as caller"),
+        (Input::SessionOver { forgotten: true }, ""),
+        (ended(EndReason::ServerShutdown), ""),
     ] {
         play(
             &[
                 up_to("in call"),
                 vec![
-                    (loss, ""),
-                    // The server does not know the call any more: nothing is said to it about it.
+                    (loss, said),
+                    // The server does not know the call (any more): nothing is said to it about its end.
                     (Input::End, "stop, ended bob HungUp"),
                 ],
             ]

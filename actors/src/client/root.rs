@@ -399,6 +399,7 @@ impl Client {
             }
             ServerMessage::Ringing { call, .. } => self.drive(Input::Ringing { call }),
             ServerMessage::Incoming { call, user } => self.drive(Input::Incoming { call, user }),
+            ServerMessage::Reclaimed { call } => self.drive(Input::Reclaimed { call }),
             ServerMessage::Accepted { call } => self.drive(Input::Accepted { call }),
             ServerMessage::Ended { call, reason } => self.drive(Input::Ended { call, reason }),
             ServerMessage::Description { call, kind, sdp } if self.now.call.in_call() == Some(call) => {

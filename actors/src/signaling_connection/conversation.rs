@@ -328,6 +328,7 @@ impl Conversation {
             | ServerMessage::Ringing { .. }
             | ServerMessage::Incoming { .. }
             | ServerMessage::Accepted { .. }
+            | ServerMessage::Reclaimed { .. }
             | ServerMessage::Ended { .. }
             | ServerMessage::Description { .. }
             | ServerMessage::Candidate { .. }) => match self.phase {

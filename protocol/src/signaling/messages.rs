@@ -204,6 +204,15 @@ pub enum ClientMessage {
         /// Which.
         call: CallId,
     },
+    /// After a resume at a server that does not know the call: it goes on, and the other party says so too.
+    Reclaim {
+        /// The call's name, from the server's earlier run.
+        call: CallId,
+        /// The other party.
+        user: String,
+        /// Whether you were the caller.
+        caller: bool,
+    },
     /// A session description for the other party (RFC 8866).
     Description {
         /// Which call.
@@ -302,6 +311,11 @@ pub enum ServerMessage {
         call: CallId,
         /// Why.
         reason: EndReason,
+    },
+    /// Both parties have reclaimed the call: the server knows it again.
+    Reclaimed {
+        /// Which.
+        call: CallId,
     },
     /// The other party's session description.
     Description {

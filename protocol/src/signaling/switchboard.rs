@@ -111,8 +111,18 @@ pub struct Switchboard {
 struct User {
     connection: Connection,
     call: Option<CallId>,
+    /// A call of the server's earlier run that this user says to be in, and the other party does not yet.
+    claim: Option<Claim>,
     /// What everybody was told last.
     announced: Presence,
+}
+
+/// What one party says of a call this run of the server does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Claim {
+    call: CallId,
+    other: UserName,
+    role: Role,
 }
 
 #[derive(Debug)]
@@ -169,7 +179,7 @@ enum Deadline {
 }
 
 /// A party's place in a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Caller,
     Callee,
@@ -177,11 +187,11 @@ enum Role {
 
 impl User {
     fn presence(&self) -> Presence {
-        match (&self.connection, self.call) {
+        match (&self.connection, self.call.is_some() || self.claim.is_some()) {
             (Connection::Offline, _) => Presence::Offline,
-            (Connection::Here(_), None) => Presence::Available,
-            (Connection::Here(_) | Connection::Away(_), Some(_)) => Presence::Busy,
-            (Connection::Away(_), None) => Presence::Offline,
+            (Connection::Here(_), false) => Presence::Available,
+            (Connection::Here(_) | Connection::Away(_), true) => Presence::Busy,
+            (Connection::Away(_), false) => Presence::Offline,
         }
     }
 }
@@ -261,7 +271,10 @@ impl Switchboard {
                 self.end_call_of(user, EndReason::PeerLost, Some(user));
             }
         }
-        self.user(user).connection = Connection::Here(session);
+        let entry = self.user(user);
+        entry.connection = Connection::Here(session);
+        // It says so again, if it still is in that call.
+        entry.claim = None;
         self.sessions.insert(session, user.clone());
         let call = self.ongoing_call(user);
         self.outputs.push_back(Output::Admitted {
@@ -286,6 +299,11 @@ impl Switchboard {
             ClientMessage::Decline { call, reason } => self.decline(&user, call, reason),
             ClientMessage::Cancel { call } => self.cancel(&user, call),
             ClientMessage::HangUp { call } => self.hang_up(&user, call),
+            ClientMessage::Reclaim {
+                call,
+                user: other,
+                caller,
+            } => self.reclaim(&user, call, &other, caller),
             ClientMessage::Description { call, kind, sdp } => {
                 self.relay(&user, call, ServerMessage::Description { call, kind, sdp })
             }
@@ -313,7 +331,9 @@ impl Switchboard {
     /// The user logged out.
     pub fn handle_leave(&mut self, session: SessionId) {
         if let Some(user) = self.sessions.remove(&session) {
-            self.user(&user).connection = Connection::Offline;
+            let entry = self.user(&user);
+            entry.connection = Connection::Offline;
+            entry.claim = None;
             self.end_call_of(&user, EndReason::PeerLeft, None);
             self.announce(&user);
         }
@@ -335,6 +355,7 @@ impl Switchboard {
             self.deadlines.insert((until, Deadline::Grace(user)));
         } else {
             entry.connection = Connection::Offline;
+            entry.claim = None;
             self.announce(&user);
         }
     }
@@ -376,6 +397,7 @@ impl Switchboard {
         self.users.entry(user.clone()).or_insert(User {
             connection: Connection::Offline,
             call: None,
+            claim: None,
             announced: Presence::Offline,
         })
     }

@@ -121,6 +121,7 @@ impl Session {
             | ClientMessage::Decline { .. }
             | ClientMessage::Cancel { .. }
             | ClientMessage::HangUp { .. }
+            | ClientMessage::Reclaim { .. }
             | ClientMessage::Description { .. }
             | ClientMessage::Candidate { .. } => {
                 let turn = self.turns.take();

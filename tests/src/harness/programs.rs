@@ -42,16 +42,29 @@ impl Server {
     /// Starts one on a free loopback port with a fresh store; `settings` are `--set` values.
     pub fn start(settings: &[&str]) -> Result<Self> {
         let folder = TempDir::new()?;
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let options: Vec<&str> = ["--set", "server.listen=127.0.0.1:0"]
+            .into_iter()
+            .chain(settings)
+            .collect();
+        let (child, url, fingerprint) = Server::launch(folder.path(), &options)?;
+        Ok(Server {
+            child,
+            url,
+            fingerprint,
+            folder,
+        })
+    }
+
+    /// The process, where it listens and its fingerprint.
+    fn launch(folder: &Path, options: &[&str]) -> Result<(Child, String, String)> {
         let mut command = Command::new(program("roomrtc-server")?);
-        command.args(["--set", "server.listen=127.0.0.1:0"]);
-        set(&mut command, "server.data_dir", &folder.path().join("server"));
-        set(&mut command, "logging.file", &folder.path().join("server.log"));
-        settings.iter().for_each(|setting| {
-            command.args(["--set", setting]);
-        });
+        set(&mut command, "server.data_dir", &folder.join("server"));
+        set(&mut command, "logging.file", &folder.join("server.log"));
         // An empty folder: no configuration file of this machine gets in.
         let mut child = command
-            .current_dir(folder.path())
+            .args(options)
+            .current_dir(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
@@ -62,12 +75,17 @@ impl Server {
         let ["listening", "on", url, "fingerprint", fingerprint] = words[..] else {
             bail!("the server said: {line:?}");
         };
-        Ok(Server {
-            child,
-            url: url.into(),
-            fingerprint: fingerprint.into(),
-            folder,
-        })
+        Ok((child, url.into(), fingerprint.into()))
+    }
+
+    /// Starts it once more after [`Server::kill`], on the same port with the same store.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child.wait()?;
+        let address = self.url.trim_start_matches("wss://");
+        let listen = format!("server.listen={address}");
+        let again = Server::launch(self.folder.path(), &["--set", &listen])?;
+        (self.child, self.url, self.fingerprint) = again;
+        Ok(())
     }
 
     /// Resident memory of the server, bytes.

@@ -57,8 +57,9 @@ section! {
         /// First pause before connecting again; doubles each time.
         reconnect_first_ms: u64 = 200, range(10..=60_000), from_millis(reconnect_first);
 
-        /// Longest pause before connecting again.
-        reconnect_max_ms: u64 = 10_000, range(10..=600_000), from_millis(reconnect_max);
+        /// Longest pause before connecting again. Short, so that a server that was started anew knows its users and
+        /// their calls again within two seconds.
+        reconnect_max_ms: u64 = 1_500, range(10..=600_000), from_millis(reconnect_max);
 
         /// The pauses vary by this much, so that clients do not all come at once.
         reconnect_jitter_percent: u32 = 20, range(0..=100);

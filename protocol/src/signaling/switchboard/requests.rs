@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Call, Deadline, Phase, Role, Switchboard};
+use super::{Call, Claim, Deadline, Phase, Role, Switchboard};
 use crate::signaling::messages::{CallId, DeclineReason, EndReason, ErrorCode, Presence, ServerMessage};
 use crate::signaling::user_name::UserName;
 
@@ -11,6 +11,12 @@ impl Switchboard {
     pub(super) fn request(&mut self, now: Instant, caller: &UserName, callee: &str) -> Result<(), Refusal> {
         if let Some(call) = self.users.get(caller).and_then(|user| user.call) {
             return Err(Refusal::new(ErrorCode::AlreadyInCall, "you are in a call").about(call));
+        }
+        if self.users.get(caller).is_some_and(|user| user.claim.is_some()) {
+            return Err(Refusal::new(
+                ErrorCode::AlreadyInCall,
+                "you have reclaimed a call",
+            ));
         }
         let unknown = || Refusal::new(ErrorCode::UnknownUser, "no such user");
         let callee = UserName::parse(callee).map_err(|_| unknown())?;
@@ -116,7 +122,77 @@ impl Switchboard {
         Ok(())
     }
 
+    /// A party of a call of the server's earlier run says that it goes on. The call exists again once both parties
+    /// name each other, in opposite roles: nobody gets into a call by his own word alone.
+    pub(super) fn reclaim(
+        &mut self,
+        user: &UserName,
+        id: CallId,
+        other: &str,
+        caller: bool,
+    ) -> Result<(), Refusal> {
+        if let Some(call) = self.users.get(user).and_then(|user| user.call) {
+            return Err(Refusal::new(ErrorCode::AlreadyInCall, "you are in a call").about(call));
+        }
+        let unknown = || Refusal::new(ErrorCode::UnknownCall, "there can be no such call").about(id);
+        let other = UserName::parse(other).map_err(|_| unknown())?;
+        let (other, peer) = self.users.get_key_value(&other).ok_or_else(unknown)?;
+        if other == user || peer.call.is_some() || self.calls.contains_key(&id) {
+            return Err(unknown());
+        }
+        let other = other.clone();
+        let (role, opposite) = match caller {
+            true => (Role::Caller, Role::Callee),
+            false => (Role::Callee, Role::Caller),
+        };
+        let mirrored = Claim {
+            call: id,
+            other: user.clone(),
+            role: opposite,
+        };
+        if peer.claim.as_ref() == Some(&mirrored) {
+            self.revive(id, user.clone(), other, role);
+        } else {
+            self.user(user).claim = Some(Claim {
+                call: id,
+                other,
+                role,
+            });
+            self.announce(user);
+        }
+        Ok(())
+    }
+
+    /// Both parties have said that this call goes on.
+    fn revive(&mut self, id: CallId, user: UserName, other: UserName, role: Role) {
+        for party in [&user, &other] {
+            let entry = self.user(party);
+            entry.claim = None;
+            entry.call = Some(id);
+            self.tell(party, ServerMessage::Reclaimed { call: id });
+            self.announce(party);
+        }
+        let (caller, callee) = match role {
+            Role::Caller => (user, other),
+            Role::Callee => (other, user),
+        };
+        let phase = Phase::Accepted;
+        self.calls.insert(
+            id,
+            Call {
+                caller,
+                callee,
+                phase,
+            },
+        );
+    }
+
     pub(super) fn hang_up(&mut self, user: &UserName, id: CallId) -> Result<(), Refusal> {
+        let entry = self.user(user);
+        if entry.claim.take_if(|claim| claim.call == id).is_some() {
+            self.announce(user);
+            return Ok(());
+        }
         match self.place(user, id)? {
             (_, Phase::Accepted) => {
                 self.end_call(id, EndReason::HungUp);

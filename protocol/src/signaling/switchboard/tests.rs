@@ -350,6 +350,75 @@ fn a_party_whose_connection_is_lost_has_a_moment_to_come_back() {
     assert_eq!(story.board.calls(), 1);
 }
 
+fn reclaim(call: u64, user: &str, caller: bool) -> ClientMessage {
+    ClientMessage::Reclaim {
+        call: CallId(call),
+        user: user.into(),
+        caller,
+    }
+}
+
+#[test]
+fn a_server_that_was_started_anew_knows_a_call_again_when_both_parties_have_reclaimed_it() {
+    let mut story = Story::begin();
+    story.says(1, reclaim(99, "Ben", true));
+    assert_eq!(story.presence["ana"], Presence::Busy);
+    assert_eq!(story.board.calls(), 0, "one word is not enough");
+    story.says(3, call_to("ana"));
+    story.is_refused(3, ErrorCode::UserBusy);
+    story.heard.clear();
+
+    story.says(2, reclaim(99, "ana", false));
+    let call = CallId(99);
+    assert_eq!(story.hears(1), [ServerMessage::Reclaimed { call }]);
+    assert_eq!(story.hears(2), [ServerMessage::Reclaimed { call }]);
+    assert_eq!(story.presence["ben"], Presence::Busy);
+    story.heard.clear();
+
+    story.says(1, candidate(call));
+    assert!(matches!(story.hears(2)[..], [ServerMessage::Candidate { .. }]));
+    story.says(2, ClientMessage::HangUp { call });
+    assert_eq!(story.presence["ana"], Presence::Available);
+    assert_eq!(story.board.calls(), 0);
+}
+
+#[test]
+fn nobody_reclaims_himself_into_a_call_with_somebody_who_does_not_say_so() {
+    let mut story = Story::begin();
+    story.says(1, reclaim(99, "ben", true));
+    // not the same call, not the same two, not opposite roles
+    for (session, message) in [
+        (2, reclaim(98, "ana", false)),
+        (3, reclaim(99, "ana", false)),
+        (2, reclaim(99, "ana", true)),
+    ] {
+        story.says(session, message);
+        assert_eq!(story.board.calls(), 0);
+    }
+    for wrong in [
+        reclaim(5, "ana", true),
+        reclaim(5, "nobody", true),
+        reclaim(5, "!", true),
+    ] {
+        story.heard.clear();
+        story.says(1, wrong);
+        story.is_refused(1, ErrorCode::UnknownCall);
+    }
+    // a claim ends with a word, or with the connection
+    story.says(1, ClientMessage::HangUp { call: CallId(99) });
+    assert_eq!(story.presence["ana"], Presence::Available);
+    story.loses(2);
+    assert_eq!(story.presence["ben"], Presence::Offline);
+    story.heard.clear();
+    // whoever is in a call reclaims none
+    story.says(3, ClientMessage::HangUp { call: CallId(99) });
+    story.says(1, call_to("cleo"));
+    story.heard.clear();
+    story.says(1, reclaim(99, "ben", true));
+    story.is_refused(1, ErrorCode::AlreadyInCall);
+    assert_eq!(story.board.calls(), 1);
+}
+
 #[test]
 fn a_party_that_does_not_come_back_is_lost() {
     let mut story = Story::begin();

@@ -6,9 +6,11 @@ mod recover;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use roomrtc_tests::chaos;
 use roomrtc_tests::harness::{Headless, Server};
 use serde_json::{Value, json};
 
@@ -42,6 +44,15 @@ enum What {
         #[arg(long)]
         media: bool,
     },
+    /// A call in which a random part dies every half second.
+    Chaos {
+        /// For how long.
+        #[arg(long, default_value_t = 120)]
+        seconds: u64,
+        /// What the dice start from.
+        #[arg(long, env = "ROOMRTC_SEED", default_value_t = 1)]
+        seed: u64,
+    },
     /// The pause in a call when one of its parts dies.
     Recover {
         /// Deaths of each part.
@@ -63,6 +74,12 @@ fn main() -> Result<()> {
         What::Setup { runs } => setup(runs),
         What::Call { seconds } => call(seconds),
         What::File { mib, media } => file(mib, media),
+        What::Chaos { seconds, seed } => {
+            println!("seed {seed}");
+            let outcome = chaos::run(Duration::from_secs(seconds), seed)?;
+            println!("{outcome:#?}");
+            Ok(())
+        }
         What::Recover { runs, only } => recover::run(runs, only.as_deref()),
     }
 }
