@@ -19,7 +19,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Keep, Port, mail};
+use roomrtc_kit::{Directory, Keep, Port, mail};
 use roomrtc_protocol::dtls_record::guard::{self, Dropped, Guard};
 use roomrtc_protocol::dtls_record::sealed::{Opened, Records};
 use roomrtc_protocol::sdp::Fingerprint;
@@ -282,6 +282,7 @@ impl DtlsSession {
         let profile = finished.contexts.profile().to_string();
         self.setup.srtp.install(finished.contexts);
         self.setup.session.put(session.clone());
+        Directory::note_resume(|| "the connected session: keys, sequence numbers, replay window".to_owned());
         let early = std::mem::take(&mut self.early_packets);
         if !early.is_empty() {
             self.send(&session, &early);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Addr, Deadline, Keep, Legacy, Port, Timed, mail};
+use roomrtc_kit::{Addr, Deadline, Directory, Keep, Legacy, Port, Timed, mail};
 use roomrtc_protocol::data_channel::{ChannelId, Message};
 use roomrtc_protocol::file_transfer::Settings;
 use roomrtc_protocol::file_transfer::control::{Hash, Offer};
@@ -209,6 +209,7 @@ impl FileTransfers {
         self.setup
             .under_way
             .put(self.state.transfers.keys().copied().collect());
+        Directory::note_resume(|| format!("{} transfers with their offsets", self.state.transfers.len()));
     }
 
     fn of_channel(&mut self, channel: ChannelId) -> Option<(TransferId, &mut Transfer)> {

@@ -24,7 +24,7 @@ use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::config::{Ice, Network};
-use roomrtc_kit::{Deadline, Exit, Keep, Port, Timed};
+use roomrtc_kit::{Deadline, Directory, Exit, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::ice::{self, Event, IceCredentials, Output, SelectedPair, Settings};
@@ -208,6 +208,9 @@ impl IceAgent {
     /// Leaves a consistent whole to the next life.
     fn keep(&self) {
         self.setup.sockets.put(self.resume.clone());
+        let (sockets, selected) = (self.resume.sockets.len(), self.resume.selected.as_ref());
+        let pair = selected.map_or("no pair yet", |pair| pair.kinds.as_str());
+        Directory::note_resume(|| format!("{sockets} sockets, {pair}"));
     }
 
     /// Carries out what the agent wants, then sets the one timer.

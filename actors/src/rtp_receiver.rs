@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler};
 use roomrtc_kit::config::{Rtcp as RtcpConfig, Rtp as RtpConfig};
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Addr, Deadline, Keep, Port, Timed};
+use roomrtc_kit::{Addr, Deadline, Directory, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::rtp::jitter_buffer::BufferLimits;
 use roomrtc_protocol::rtp::missing::RetryPolicy;
@@ -170,6 +170,10 @@ impl RtpReceiver {
         }
         self.count();
         self.setup.keep.put(self.machine.resume());
+        if Directory::watched() {
+            let counts = self.machine.counts();
+            Directory::note_resume(|| format!("the highest sequence number, {counts:?}"));
+        }
         self.deadline.arm(self.machine.next_timeout(), ctx);
     }
 

@@ -13,7 +13,7 @@ use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::config::Rtp as RtpConfig;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Deadline, Keep, Port, Timed};
+use roomrtc_kit::{Deadline, Directory, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::congestion::pacer::Pacing;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
@@ -167,7 +167,12 @@ impl RtpSender {
     /// Writes down what is about to be used, then sends what may leave now.
     fn drive(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let Some(machine) = &self.machine else { return };
-        self.setup.keep.put(machine.resume());
+        let resume = machine.resume();
+        self.setup.keep.put(resume);
+        if Directory::watched() {
+            let (ssrc, next) = (self.setup.settings.ssrc, resume.next_sequence);
+            Directory::note_resume(|| format!("SSRC {ssrc:08x}, next sequence number {next}"));
+        }
         let mut batch = Vec::new();
         while let Some(output) = self.machine.as_mut().and_then(|machine| machine.poll_output(now)) {
             batch.extend(match output {

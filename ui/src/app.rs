@@ -280,7 +280,6 @@ impl App {
         let mut all = vec![
             self.bridge.events().map(Message::Event),
             self.bridge.stats().map(|stats| Message::Stats(Box::new(stats))),
-            self.bridge.bells().map(|()| Message::Bell),
             keyboard::listen().map(Message::Key),
             window::events().map(|(id, event)| Message::Window(id, event)),
             iced::system::theme_changes().map(Message::System),
@@ -294,9 +293,13 @@ impl App {
         if ticking {
             all.push(iced::time::every(TICK).map(Message::Tick));
         }
-        if let Some(Overlay::Actors(_)) = self.overlay {
-            all.push(iced::time::every(actors::LOOK).map(|now| Message::Actors(actors::Message::Look(now))));
-        }
+        all.push(match self.overlay {
+            // The pictures behind it are drawn as often as it is: it costs no more than it shows.
+            Some(Overlay::Actors(_)) => {
+                iced::time::every(actors::LOOK).map(|now| Message::Actors(actors::Message::Look(now)))
+            }
+            Some(Overlay::Shortcuts | Overlay::Path(_)) | None => self.bridge.bells().map(|()| Message::Bell),
+        });
         Subscription::batch(all)
     }
 

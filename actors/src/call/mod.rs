@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use roomrtc_kit::config::Config;
-use roomrtc_kit::{Addr, Down, Keep, Reason, Shutdown, Supervisor};
+use roomrtc_kit::{Addr, Directory, Down, Keep, Reason, Shutdown, Supervisor};
 use roomrtc_protocol::sdp::{DtlsRole, Negotiated, SessionDescription, answer, complete, offer};
 use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{debug, info, warn};
@@ -126,6 +126,7 @@ impl Call {
     /// A step has succeeded: the next life, should there be one, starts from here.
     fn keep(&self) {
         self.plan.keep.put(self.now.clone());
+        Directory::note_resume(|| format!("{:?}", self.now.stage).to_lowercase());
     }
 
     fn enter(&mut self, stage: Stage) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use roomrtc_kit::{Addr, Down, Keep, Port, Shutdown, mail};
+use roomrtc_kit::{Addr, Directory, Down, Keep, Port, Shutdown, mail};
 use roomrtc_protocol::signaling::messages::{
     CallId, ClientMessage, ErrorCode, GoodbyeReason, Presence, ServerMessage, UserPresence,
 };
@@ -120,6 +120,8 @@ impl Client {
     /// The step has succeeded: the next life starts from here.
     fn keep(&self) {
         self.setup.memory.put(self.now.clone());
+        let Memory { users, call, .. } = &self.now;
+        Directory::note_resume(|| format!("{} users, call: {}", users.len(), call.name()));
     }
 
     // --- the call --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
-use roomrtc_kit::{Exit, Keep, Port};
+use roomrtc_kit::{Directory, Exit, Keep, Port};
 use roomrtc_media::audio_codec::{self, AudioCodecError, OpusSettings};
 
 use super::{EncodeAudio, SetBitrate, SetExpectedLoss};
@@ -63,6 +63,12 @@ impl AudioEncoder {
     fn change(&mut self, settings: OpusSettings, ctx: &mut Context<Self>) {
         self.settings = settings;
         self.setup.keep.put(settings);
+        let OpusSettings {
+            bitrate,
+            expected_loss_percent: loss,
+            ..
+        } = settings;
+        Directory::note_resume(|| format!("{} kbit/s, {loss} % loss expected", bitrate / 1000));
         let Some(codec) = &mut self.codec else { return };
         let changed = codec
             .set_bitrate(settings.bitrate)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler};
-use roomrtc_kit::{Exit, Keep, Port};
+use roomrtc_kit::{Directory, Exit, Keep, Port};
 use roomrtc_media::frame::{EncodedFrame, VideoFrame};
 use roomrtc_media::video_codec::{self, CodecError, EncoderSettings};
 
@@ -158,6 +158,7 @@ impl Handler<SetBitrate> for VideoEncoder {
 
     fn handle(&mut self, SetBitrate(bitrate): SetBitrate, _: &mut Self::Context) {
         self.setup.bitrate.put(bitrate);
+        Directory::note_resume(|| format!("{} kbit/s", bitrate / 1000));
         if let Some(codec) = &self.codec {
             codec.set_bitrate(bitrate);
         }

@@ -108,7 +108,8 @@ impl ActorsPanel {
     /// What the user does.
     pub fn update(&mut self, message: Message) -> Action {
         match message {
-            Message::Look(now) => self.look(now),
+            // Looks that were late come together: each counts from when it is taken.
+            Message::Look(now) => self.look(now.max(Instant::now())),
             Message::Show(page) => self.page = page,
             Message::Sort(column) => self.model.sort(column),
             Message::Filter(words) => self.model.filter(words),

@@ -101,6 +101,12 @@ pub struct Model {
 impl Model {
     /// Another look.
     pub fn take(&mut self, now: Instant, views: Vec<MeterView>) {
+        if self
+            .at
+            .is_some_and(|at| now.saturating_duration_since(at) < LOOK / 4)
+        {
+            return self.refresh(views); // too soon for rates
+        }
         let since = self.at.replace(now).map(|at| now.saturating_duration_since(at));
         let seconds = since.map_or(0.0, |since| since.as_secs_f64());
         let per_second = |before: Option<&u64>, now: u64| match before {
@@ -135,6 +141,16 @@ impl Model {
             })
             .collect();
         self.remember();
+    }
+
+    /// The same actors with their messages; rates stay as they are.
+    fn refresh(&mut self, views: Vec<MeterView>) {
+        let mut views: HashMap<u32, MeterView> = views.into_iter().map(|view| (view.id, view)).collect();
+        for actor in &mut self.actors {
+            if let Some(view) = views.remove(&actor.view.id) {
+                actor.view = view;
+            }
+        }
     }
 
     fn remember(&mut self) {
