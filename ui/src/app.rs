@@ -16,6 +16,7 @@ use iced::{Point, Size, Subscription, Task, Theme, keyboard, window};
 use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice, VideoChoice};
+use roomrtc_kit::watch::LOOK;
 
 use crate::bridge::Bridge;
 use crate::devices::{self, Devices};
@@ -296,7 +297,7 @@ impl App {
         all.push(match self.overlay {
             // The pictures behind it are drawn as often as it is: it costs no more than it shows.
             Some(Overlay::Actors(_)) => {
-                iced::time::every(actors::LOOK).map(|now| Message::Actors(actors::Message::Look(now)))
+                iced::time::every(LOOK).map(|now| Message::Actors(actors::Message::Look(now)))
             }
             Some(Overlay::Shortcuts | Overlay::Path(_)) | None => self.bridge.bells().map(|()| Message::Bell),
         });

@@ -13,7 +13,7 @@ use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Password};
 use roomrtc_kit::config::Config;
-use roomrtc_kit::{self as kit, Directory};
+use roomrtc_kit::inspect::Request;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -224,10 +224,7 @@ impl Headless {
         match Order::parse(line).map(Order::meaning) {
             Ok(Meaning::Command(command)) => vec![Step::Command(command)],
             Ok(Meaning::Screenshot(path)) => vec![Step::Screenshot(path)],
-            Ok(Meaning::Actors) => vec![Step::Report(Report::Actors {
-                actors: self.client.mailboxes(),
-            })],
-            Ok(Meaning::Chaos(actor, order)) => chaos(&actor, order).into_iter().collect(),
+            Ok(Meaning::Inspect(request)) => inspect(request).into_iter().collect(),
             Ok(Meaning::Quit) => self.agenda.quit(),
             Err(error) => vec![Step::Report(Report::error("bad_command", error))],
         }
@@ -270,16 +267,13 @@ impl Headless {
     }
 }
 
-/// Orders an actor about; a refusal is a report.
-fn chaos(actor: &str, order: kit::Order) -> Option<Step> {
-    let refused = |code, message| Some(Step::Report(Report::error(code, message)));
-    if !Directory::chaos_allowed() {
-        return refused("not_allowed", "actors obey only with debug.chaos=true".to_owned());
-    }
-    if !Directory::order(actor, order) {
-        return refused("unknown_actor", format!("there is no actor named {actor}"));
-    }
-    None
+/// Asks about the actors, or orders one about; the answer is a report.
+fn inspect(request: Request) -> Option<Step> {
+    let report = match request.carry_out() {
+        Ok(actors) => Report::Actors { actors: actors? },
+        Err(refusal) => Report::error(refusal.code(), refusal.to_string()),
+    };
+    Some(Step::Report(report))
 }
 
 /// Long after any run.

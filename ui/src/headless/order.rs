@@ -1,10 +1,9 @@
 //! What the headless client can be told on its standard input, one JSON object a line (docs/headless.md).
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use roomrtc_actors::ui_bridge::{Command, TransferId};
-use roomrtc_kit as kit;
+use roomrtc_kit::inspect::{Death, Request};
 use serde::Deserialize;
 
 /// Longest line that is read.
@@ -54,19 +53,6 @@ pub(super) enum Order {
     Quit {},
 }
 
-/// How an actor is made to die.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Death {
-    /// By a bug.
-    #[default]
-    Panic,
-    /// It gives up.
-    Fail,
-    /// It ends in good order.
-    Stop,
-}
-
 /// What an order comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -74,22 +60,10 @@ pub(super) enum Meaning {
     Command(Command),
     /// A picture to save.
     Screenshot(PathBuf),
-    /// A list of all actors.
-    Actors,
-    /// Something for an actor, by its name.
-    Chaos(String, kit::Order),
+    /// About the actors.
+    Inspect(Request),
     /// The end.
     Quit,
-}
-
-impl From<Death> for kit::Order {
-    fn from(how: Death) -> Self {
-        match how {
-            Death::Panic => kit::Order::Panic,
-            Death::Fail => kit::Order::Fail,
-            Death::Stop => kit::Order::Stop,
-        }
-    }
 }
 
 impl Order {
@@ -120,11 +94,9 @@ impl Order {
             Order::DeclineFile { transfer } => Command::DeclineFile(TransferId(transfer)),
             Order::CancelFile { transfer } => Command::CancelFile(TransferId(transfer)),
             Order::Screenshot { path } => return Meaning::Screenshot(path),
-            Order::Actors {} => return Meaning::Actors,
-            Order::Crash { actor, how } => return Meaning::Chaos(actor, how.into()),
-            Order::Pause { actor, ms } => {
-                return Meaning::Chaos(actor, kit::Order::Pause(Duration::from_millis(ms)));
-            }
+            Order::Actors {} => return Meaning::Inspect(Request::Actors {}),
+            Order::Crash { actor, how } => return Meaning::Inspect(Request::Crash { actor, how }),
+            Order::Pause { actor, ms } => return Meaning::Inspect(Request::Pause { actor, ms }),
             Order::Quit {} => return Meaning::Quit,
         })
     }

@@ -1,11 +1,10 @@
 //! The actors of the client, live: their tree with every mailbox, one of them in detail, who writes to whom.
 //!
-//! Reading order: this file (what the user does), [`model`] (what two looks at the mailboxes say), `table`, `detail`
-//! and `flow` (how it looks). Nothing here costs anything while it is closed.
+//! Reading order: this file (what the user does), `table`, `detail` and `flow` (how it looks); what the
+//! looks at the mailboxes say is in [`roomrtc_kit::watch`]. Nothing here costs anything while it is closed.
 
 mod detail;
 mod flow;
-pub mod model;
 mod table;
 
 use std::sync::Arc;
@@ -14,15 +13,13 @@ use std::time::{Duration, Instant};
 use iced::widget::{column, container, row, space as gap, text};
 use iced::{Center, Element, Fill};
 use roomrtc_kit::Order;
+use roomrtc_kit::watch::{Column, Model};
 
-use self::model::{Column, Model};
 use crate::bridge::Actors;
 use crate::theme::{self, dim, size, space};
 use crate::widget::{action, icon_button, key_cap, line, tab};
 use crate::{font, icon};
 
-/// Time between two looks.
-pub const LOOK: Duration = Duration::from_millis(500);
 /// Names the field that filters.
 pub const FILTER: &str = "actors/filter";
 /// How long a paused actor pauses.

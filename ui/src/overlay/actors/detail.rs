@@ -2,9 +2,9 @@
 
 use iced::widget::{Column, column, container, row, space as gap, text};
 use iced::{Center, Element, Fill, FillPortion, Right};
+use roomrtc_kit::watch::{Actor, Exchange, History, Model};
 use roomrtc_kit::{KindView, Order, Room};
 
-use super::model::{Actor, Exchange, History, Model};
 use super::table::short;
 use super::{Message, PAUSE};
 use crate::theme::{self, Tone, size, space};

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use iced::widget::canvas::{self, Canvas, Frame, Geometry, Path, Stroke, Text};
 use iced::{Element, Fill, Point, Rectangle, Renderer, Size, Theme, mouse};
 use roomrtc_kit::Status;
+use roomrtc_kit::watch::{Actor, Model};
 
 use super::Message;
-use super::model::{Actor, Model};
 use crate::font;
 use crate::theme::{self, size};
 

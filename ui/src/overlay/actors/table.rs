@@ -5,9 +5,9 @@ use std::time::Duration;
 use iced::widget::{Column as Stack, Row, Text, column, container, row, space as gap, text};
 use iced::{Center, Element, Fill, Right};
 use roomrtc_kit::Status;
+use roomrtc_kit::watch::{Actor, Column, Model};
 
 use super::Message;
-use super::model::{Actor, Column, Model};
 use crate::theme::{self, Tone, dim, radius, size, space};
 use crate::widget::press::press;
 use crate::widget::{caption, line, row_button, scroll, tip};

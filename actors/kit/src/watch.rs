@@ -1,13 +1,15 @@
-//! What the looks at all mailboxes say together: the tree, rates, and the last minute of each actor.
+//! What several looks at all mailboxes say together: the tree, rates, and the last minute of each actor. For whoever
+//! shows actors to people: the client's overlay, the server's `inspect`.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use roomrtc_kit::{MeterView, Note, Status};
+use crate::meter::Status;
+use crate::view::{MeterView, Note};
 
-use super::LOOK;
-
+/// Time between two looks.
+pub const LOOK: Duration = Duration::from_millis(500);
 /// Looks in a minute.
 const MINUTE: usize = (60_000 / LOOK.as_millis()) as usize;
 /// Messages listed of one actor.

@@ -1,0 +1,97 @@
+//! What scripts ask about actors and order them to do: the same words on the standard input of `roomrtc headless` and on
+//! the server's admin socket.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::directory::{Directory, Order};
+use crate::view::MeterView;
+
+/// One request: a JSON object tagged by `do`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// List every actor's mailbox.
+    Actors {},
+    /// End an actor's life, to see what follows.
+    Crash {
+        /// Its name.
+        actor: String,
+        /// How.
+        #[serde(default)]
+        how: Death,
+    },
+    /// Let an actor handle nothing for a time.
+    Pause {
+        /// Its name.
+        actor: String,
+        /// For how long.
+        ms: u64,
+    },
+}
+
+/// How an actor is made to die.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Death {
+    /// By a bug.
+    #[default]
+    Panic,
+    /// It gives up.
+    Fail,
+    /// It ends in good order.
+    Stop,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The configuration does not allow it.
+    #[error("actors obey only with debug.chaos=true")]
+    NotAllowed,
+    /// There is no such actor.
+    #[error("there is no actor named {0}")]
+    UnknownActor(String),
+}
+
+impl Refusal {
+    /// For programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::NotAllowed => "not_allowed",
+            Refusal::UnknownActor(_) => "unknown_actor",
+        }
+    }
+}
+
+impl Request {
+    /// Does what is asked; the list, if one was asked for.
+    ///
+    /// # Errors
+    /// If chaos is not allowed, or there is no such actor.
+    pub fn carry_out(self) -> Result<Option<Vec<MeterView>>, Refusal> {
+        let (actor, order) = match self {
+            Request::Actors {} => return Ok(Some(Directory::view())),
+            Request::Crash { actor, how } => (actor, how.into()),
+            Request::Pause { actor, ms } => (actor, Order::Pause(Duration::from_millis(ms))),
+        };
+        if !Directory::chaos_allowed() {
+            return Err(Refusal::NotAllowed);
+        }
+        match Directory::order(&actor, order) {
+            true => Ok(None),
+            false => Err(Refusal::UnknownActor(actor)),
+        }
+    }
+}
+
+impl From<Death> for Order {
+    fn from(how: Death) -> Self {
+        match how {
+            Death::Panic => Order::Panic,
+            Death::Fail => Order::Fail,
+            Death::Stop => Order::Stop,
+        }
+    }
+}
