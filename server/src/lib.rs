@@ -35,10 +35,12 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 mod accounts;
+mod admin;
 mod calls;
 mod caretaker;
 mod directory;
 mod http;
+pub mod inspect;
 mod limits;
 mod listener;
 mod session;
@@ -49,6 +51,7 @@ pub use accounts::OpenError;
 pub use tls::TlsError;
 
 use accounts::Accounts;
+use admin::Admin;
 use calls::CallRegistry;
 use caretaker::{Caretaker, StopServer};
 use directory::{Directory, Roster};
@@ -244,6 +247,7 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
     let listener = Addr::<Listener>::new("server/listener");
     let caretaker = Addr::<Caretaker>::new("server/caretaker");
     let places = Arc::new(Semaphore::new(settings.max_connections));
+    let admin = settings.admin_socket_path();
     let shared = session::Shared {
         settings: settings.clone(),
         stun_servers,
@@ -263,7 +267,10 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
         .child(accounts_spec(&accounts, &disk, &settings, database))
         .child(directory_spec(&directory, &core, &calls))
         .child(calls_spec(&calls, &core, &settings, &accounts, &directory))
-        .child(Spec::new(&listener, &core, move || Listener::new(door.clone())));
+        .child(Spec::new(&listener, &core, move || Listener::new(door.clone())))
+        .child(Spec::new(&Addr::new("server/admin"), &core, move || {
+            Admin::new(admin.clone())
+        }));
     Caretaker::new(root, directory, listener, places, &settings).launch(&caretaker, &core);
     supervisor.launch(&core, caretaker.port());
     caretaker

@@ -1,12 +1,13 @@
 //! `roomrtc-server`: the signaling server as a program.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use roomrtc_kit::Directory;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::telemetry::{self, Telemetry};
 use roomrtc_server::{RunningServer, Server};
@@ -20,12 +21,15 @@ use tokio::time::interval;
 #[derive(Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "\
 Examples:
   roomrtc-server
   roomrtc-server /etc/roomrtc/config.ron
   roomrtc-server --set server.listen=127.0.0.1:0 --set server.data_dir=/tmp/roomrtc
+  roomrtc-server inspect /etc/roomrtc/config.ron
 
 Signals: SIGTERM and Ctrl-C say goodbye to all clients and end the server; SIGHUP loads the certificate anew."
 )]
@@ -35,8 +39,29 @@ struct Arguments {
     config: Option<PathBuf>,
 
     /// Override one key of the configuration; may be repeated
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", global = true)]
     overrides: Vec<String>,
+
+    #[command(subcommand)]
+    mode: Option<Mode>,
+}
+
+#[derive(Subcommand)]
+enum Mode {
+    /// Show the actors of the running server: mailboxes, messages, restarts
+    Inspect {
+        /// The configuration file of that server
+        #[arg(value_name = "CONFIG")]
+        config: Option<PathBuf>,
+
+        /// Its admin socket, if not where the configuration says
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+
+        /// Print one look as plain lines, for scripts
+        #[arg(long)]
+        once: bool,
+    },
 }
 
 /// Wrong command line, wrong settings, or no way to listen: nothing was begun.
@@ -47,6 +72,15 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Mode::Inspect { config, socket, once }) = &arguments.mode {
+        return match inspect(config.as_deref(), socket.clone(), *once, &arguments.overrides) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("roomrtc-server inspect: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let outcome = match start(&arguments) {
         Ok((server, _telemetry)) => run(server).map_err(|error| (error, ExitCode::FAILURE)),
         Err(error) => Err((error, ExitCode::from(NOT_BEGUN))),
@@ -60,12 +94,26 @@ fn main() -> ExitCode {
     }
 }
 
+fn inspect(
+    config: Option<&Path>,
+    socket: Option<PathBuf>,
+    once: bool,
+    overrides: &[String],
+) -> anyhow::Result<()> {
+    let path = match socket {
+        Some(path) => path,
+        None => Config::load(config, overrides)?.config.server.admin_socket_path(),
+    };
+    roomrtc_server::inspect::run(&path, once)
+}
+
 /// Starts logs and the server; the logs end with the second value.
 fn start(arguments: &Arguments) -> anyhow::Result<(RunningServer, Telemetry)> {
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?.config;
     // The log lies among the server's secrets, so the folder is made first, for its owner alone.
     let folder = roomrtc_server::data_folder(&config)?;
     let telemetry = telemetry::start(&config.logging, &folder)?;
+    Directory::allow_chaos(config.debug.chaos);
     Ok((Server::start(&config)?, telemetry))
 }
 

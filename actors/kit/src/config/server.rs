@@ -117,6 +117,10 @@ section! {
         /// Time clients have to hear the server's goodbye when it ends.
         goodbye_timeout_ms: u64 = 2000, range(0..=60_000), from_millis(goodbye_timeout);
 
+        /// Unix socket on which the server's owner asks about its actors (`roomrtc-server inspect`); empty means
+        /// `admin.sock` in the data folder.
+        admin_socket: PathBuf = PathBuf::new(), any();
+
         /// Name the server gives itself to clients.
         name: String = "RoomRTC".into(), length(1..=64);
     }
@@ -126,5 +130,13 @@ impl Server {
     /// [`Server::data_dir`], or the usual folder.
     pub fn data_folder(&self) -> PathBuf {
         super::data_folder(&self.data_dir, "server")
+    }
+
+    /// [`Server::admin_socket`], or the usual one.
+    pub fn admin_socket_path(&self) -> PathBuf {
+        match self.admin_socket.as_os_str().is_empty() {
+            true => self.data_folder().join("admin.sock"),
+            false => self.admin_socket.clone(),
+        }
     }
 }
