@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::meter::Status;
-use crate::view::{MeterView, Note};
+use crate::view::{Busy, MeterView, Note};
 
 /// Time between two looks.
 pub const LOOK: Duration = Duration::from_millis(500);
@@ -40,6 +40,9 @@ pub enum Column {
     Thread,
 }
 
+/// A handler that takes longer holds up everybody on its thread.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// One actor.
 #[derive(Clone, Debug)]
 pub struct Actor {
@@ -49,6 +52,13 @@ pub struct Actor {
     pub level: usize,
     /// Messages handled a second.
     pub rate: f64,
+}
+
+impl Actor {
+    /// The message it has been handling for too long, if there is one.
+    pub fn stuck_in(&self) -> Option<&Busy> {
+        self.view.busy.as_ref().filter(|busy| busy.time >= STUCK)
+    }
 }
 
 /// The last minute of one actor.
@@ -344,5 +354,145 @@ fn compare(column: Column, a: &Actor, b: &Actor) -> Ordering {
         Column::Dropped => y.dropped().cmp(&x.dropped()),
         Column::Dead => y.dead_letters().cmp(&x.dead_letters()),
         Column::Restarts => y.restarts().cmp(&x.restarts()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::mail::Room;
+    use crate::view::KindView;
+
+    /// An actor that has handled so many messages, all of them from one sender.
+    fn view(id: u32, name: &str, parent: u32, handled: u64, from: u32) -> MeterView {
+        let kind = KindView {
+            name: Cow::Borrowed("Frame"),
+            room: Room::Newest(2),
+            accepted: handled,
+            handled,
+            dropped: u64::from(id),
+            dead: 0,
+            waiting: 0,
+            wait: [Duration::ZERO; 3],
+            work: [Duration::from_micros(u64::from(id)); 3],
+        };
+        MeterView {
+            id,
+            name: name.into(),
+            parent,
+            strategy: (parent == 0).then_some(Cow::Borrowed("one for one")),
+            thread: "media".into(),
+            resume: None,
+            status: Status::Running,
+            lives: 1,
+            depth: 0,
+            deepest: 1,
+            busy: None,
+            last_error: None,
+            kinds: vec![kind],
+            notes: Vec::new(),
+            senders: vec![(from, handled)],
+        }
+    }
+
+    /// A call of two, after two looks a second apart; the encoder handles 30 messages a second of the capture's.
+    fn call() -> Model {
+        let (mut model, start) = (Model::default(), Instant::now());
+        for second in 0..2 {
+            let views = vec![
+                view(1, "call", 0, 0, 0),
+                view(3, "encoder", 1, 30 * second, 2),
+                view(2, "capture", 1, 0, 0),
+            ];
+            model.take(start + Duration::from_secs(second), views);
+        }
+        model
+    }
+
+    fn names(model: &Model) -> Vec<&str> {
+        model
+            .rows()
+            .iter()
+            .map(|actor| actor.view.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn children_stand_below_their_supervisor_and_orphans_at_the_top() {
+        let mut model = call();
+        let levels: Vec<_> = model.actors().iter().map(|actor| actor.level).collect();
+        assert_eq!(
+            (names(&model), levels),
+            (vec!["call", "encoder", "capture"], vec![0, 1, 1])
+        );
+        model.take(Instant::now(), vec![view(9, "orphan", 77, 0, 0)]);
+        assert_eq!(model.actors()[0].level, 0);
+    }
+
+    #[test]
+    fn a_rate_is_the_difference_of_two_looks_and_a_look_too_soon_changes_none() {
+        let mut model = call();
+        assert_eq!(model.actor(3).unwrap().rate, 30.0);
+        let stream = model.streams().iter().find(|stream| stream.to == 3).unwrap();
+        assert_eq!((stream.from, stream.rate), (2, 30.0));
+        let at = model.at.unwrap() + Duration::from_millis(1);
+        model.take(at, vec![view(3, "encoder", 1, 31, 2)]);
+        assert_eq!(model.actor(3).unwrap().rate, 30.0);
+        assert_eq!(
+            model.actor(3).unwrap().view.handled(),
+            31,
+            "its messages are fresh all the same"
+        );
+    }
+
+    #[test]
+    fn a_column_sorts_from_the_largest_down_and_pressed_again_leads_back_to_the_tree() {
+        let mut model = call();
+        model.sort(Column::Dropped);
+        assert_eq!(names(&model), ["encoder", "capture", "call"]);
+        model.sort(Column::Dropped);
+        assert_eq!(names(&model), ["call", "encoder", "capture"]);
+        model.filter("CAP".into());
+        assert_eq!(names(&model), ["capture"]);
+    }
+
+    #[test]
+    fn the_chosen_actor_has_a_supervisor_and_neighbours() {
+        let mut model = call();
+        model.step(1);
+        assert_eq!(model.selected().unwrap().view.name, "call");
+        model.step(1);
+        assert_eq!(model.selected().unwrap().view.name, "encoder");
+        assert_eq!(model.supervisor_of_selected().unwrap().view.name, "call");
+        model.step(9);
+        assert_eq!(model.selected().unwrap().view.name, "capture");
+    }
+
+    #[test]
+    fn messages_in_and_out_are_listed_together_newest_first() {
+        let note = |at, from| Note {
+            at: Duration::from_secs(at),
+            kind: Cow::Borrowed("Frame"),
+            from,
+            wait: Duration::ZERO,
+            work: Duration::ZERO,
+            brief: String::new(),
+        };
+        let mut capture = view(2, "capture", 1, 0, 0);
+        capture.notes = vec![note(5, 0)];
+        let mut encoder = view(3, "encoder", 1, 0, 2);
+        encoder.notes = vec![note(7, 2), note(6, 9)];
+        let mut model = Model::default();
+        model.take(Instant::now(), vec![view(1, "call", 0, 0, 0), capture, encoder]);
+        let exchanges = model.exchanges(2);
+        let told: Vec<_> = exchanges
+            .iter()
+            .map(|told| (told.out, told.other, told.note.at.as_secs()))
+            .collect();
+        assert_eq!(told, [(true, "encoder", 7), (false, "outside", 5)]);
     }
 }

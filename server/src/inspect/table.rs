@@ -39,16 +39,17 @@ pub(super) fn heads() -> String {
 /// One actor.
 pub(super) fn row(actor: &Actor, tree: bool) -> String {
     let view = &actor.view;
-    let status = match view.status {
-        Status::Waiting => "waiting",
-        Status::Running => "running",
-        Status::Restarting => "restarting",
-        Status::Closed => "closed",
+    let status = match (actor.stuck_in(), view.status) {
+        (Some(busy), _) => format!("stuck {}", short(busy.time)),
+        (None, Status::Waiting) => "waiting".into(),
+        (None, Status::Running) => "running".into(),
+        (None, Status::Restarting) => "restarting".into(),
+        (None, Status::Closed) => "closed".into(),
     };
     let indent = "  ".repeat(if tree { actor.level } else { 0 });
     line([
         format!("{indent}{}", view.name),
-        status.into(),
+        status,
         format!("{} / {}", view.depth, view.deepest),
         format!("{:.0}", actor.rate),
         times(view.wait()),

@@ -6,9 +6,6 @@ use serde_json::{Value, json};
 
 use super::{MEDIA, at, pair};
 
-/// Figures that are looked at after a death, besides those of the moment: a second each.
-const FIGURES: usize = 2;
-
 /// The longest pauses allowed, ms: median and maximum.
 #[derive(Clone, Copy)]
 struct Target {
@@ -122,6 +119,7 @@ fn death(clients: &mut [Headless; 2], side: usize, part: &str) -> Result<[f64; 2
     // what was said before belongs to the last death
     here.read();
     there.read();
+    let seen = [here.said.len(), there.said.len()];
     let before = there.events("restarted").count();
     here.order(&json!({"do": "crash", "actor": part}))?;
     let restarted = here.wait_until("that the part is restarted", |line| {
@@ -131,9 +129,10 @@ fn death(clients: &mut [Headless; 2], side: usize, part: &str) -> Result<[f64; 2
         number(&restarted["gap_ms"]["audio"]),
         number(&restarted["gap_ms"]["video"]),
     ];
-    for client in [here, &mut *there] {
-        for _ in 0..FIGURES {
-            let figures = client.wait_for("stats")?;
+    // The second in which it died is over by now, and the next one at the other end, too.
+    there.wait_for("stats")?;
+    for (client, seen) in [&*here, &*there].into_iter().zip(seen) {
+        for figures in client.said[seen..].iter().filter(|line| line["event"] == "stats") {
             pauses[0] = pauses[0].max(number(&figures["audio"]["gap_ms"]));
             pauses[1] = pauses[1].max(number(&figures["video"]["gap_ms"]));
         }

@@ -191,7 +191,7 @@ fn cell(column: Column, actor: &Actor) -> Element<'_, Message> {
     let warn = |yes: bool| yes.then_some(Tone::Warning);
     match column {
         Column::Actor => text("").into(),
-        Column::Status => status(view.status),
+        Column::Status => status(actor),
         Column::Queue => number(
             format!("{} / {}", view.depth, view.deepest),
             warn(view.depth >= FULL),
@@ -213,8 +213,17 @@ fn cell(column: Column, actor: &Actor) -> Element<'_, Message> {
     }
 }
 
-fn status<'a>(status: Status) -> Element<'a, Message> {
-    let (mark, word, tone) = match status {
+fn status(actor: &Actor) -> Element<'_, Message> {
+    if let Some(busy) = actor.stuck_in() {
+        let words = format!("stuck {}", short(busy.time));
+        let stuck = row![
+            icon::warning().size(MARK).style(theme::toned(Tone::Bad)),
+            text(words).size(size::SMALL).style(theme::toned(Tone::Bad))
+        ];
+        let stuck = stuck.spacing(space::XS).align_y(Center);
+        return tip(stuck, format!("It has been handling {} for so long.", busy.kind));
+    }
+    let (mark, word, tone) = match actor.view.status {
         Status::Running => (icon::check(), "running", Tone::Good),
         Status::Waiting => (icon::clock(), "waiting", Tone::Neutral),
         Status::Restarting => (icon::retry(), "restarting", Tone::Warning),
