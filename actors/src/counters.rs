@@ -369,4 +369,23 @@ mod tests {
             "the oldest made room"
         );
     }
+
+    #[test]
+    fn the_longest_pause_counts_the_one_that_was_under_way() {
+        let (beat, start) = (Beat::default(), Instant::now());
+        let ms = Duration::from_millis;
+        assert_eq!(beat.take_longest_since_death(), None);
+        beat.mark(start);
+        beat.mark(start + ms(20));
+        beat.take_longest_since_death();
+        beat.mark(start + ms(140));
+        beat.mark(start + ms(160));
+        assert_eq!(beat.take_longest_since_death(), Some(ms(120)));
+        assert_eq!(
+            beat.take_longest_of_second(),
+            Some(ms(120)),
+            "each reader has its own"
+        );
+        assert_eq!(beat.take_longest_of_second(), None, "taken means gone");
+    }
 }

@@ -398,4 +398,8 @@ pub enum Notice {
     NoSpeaker,
     /// A device stopped, with the system's words.
     DeviceLost(String),
+    /// The camera kept failing and is off now, with how it failed last.
+    CameraGivenUp(String),
+    /// The microphone kept failing and is off now, with how it failed last.
+    MicrophoneGivenUp(String),
 }

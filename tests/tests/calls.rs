@@ -166,6 +166,32 @@ fn muting_and_switching_the_camera_off_reach_the_other_side() -> Result<()> {
 }
 
 #[test]
+fn a_call_goes_on_without_a_camera_that_keeps_failing_until_it_is_switched_on_again() -> Result<()> {
+    let server = Server::start(&[])?;
+    let fragile = ["--set", "debug.chaos=true", "--set", "client.restart_limit=0"];
+    let [mut ana, mut ben] = pair(&server, &fragile, &["--answer", "any"])?;
+    ana.wait_for("connected")?;
+    ben.wait_until("that pictures flow", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0
+    })?;
+    ana.order(&json!({"do": "crash", "actor": "call/capture/video"}))?;
+    ana.wait_until("that the camera is given up", |line| {
+        line["event"] == "notice" && line["notice"] == "camera_given_up"
+    })?;
+    ben.wait_until("that there are no pictures, and sound", |line| {
+        line["event"] == "stats"
+            && number(line, ["video", "fps_received"]) == 0.0
+            && number(line, ["audio", "level_dbfs"]) > -30.0
+    })?;
+    ana.order(&json!({"do": "camera_on"}))?;
+    ben.wait_until("that pictures are back", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0
+    })?;
+    ensure!(ana.events("ended").count() == 0, "the call ended");
+    Ok(())
+}
+
+#[test]
 fn a_file_can_be_refused() -> Result<()> {
     let server = Server::start(&[])?;
     let file = server.folder().join("unwanted.bin");

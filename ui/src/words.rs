@@ -106,6 +106,16 @@ pub fn notice(notice: &Notice) -> String {
         Notice::NoCamera => "No camera was found. The test picture is sent instead.".into(),
         Notice::NoMicrophone => "No microphone was found. The other side cannot hear you.".into(),
         Notice::NoSpeaker => "No speaker was found. You cannot hear the other side.".into(),
+        Notice::CameraGivenUp(words) => {
+            format!(
+                "Your camera keeps failing ({words}). The call goes on without it; switch it on to try again."
+            )
+        }
+        Notice::MicrophoneGivenUp(words) => {
+            format!(
+                "Your microphone keeps failing ({words}). The call goes on without it; unmute to try again."
+            )
+        }
         Notice::DeviceLost(words) => format!("A device stopped ({words}). The call goes on without it."),
     }
 }

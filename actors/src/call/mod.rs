@@ -7,6 +7,7 @@
 
 mod description;
 pub mod engine;
+mod fallback;
 mod gaps;
 mod recipes;
 mod setup_clock;
@@ -23,6 +24,7 @@ use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{debug, info, warn};
 
 use self::description::LocalDescription;
+use self::fallback::GivenUp;
 use self::gaps::Restarts;
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
@@ -433,13 +435,13 @@ impl Handler<Down> for Call {
             Reason::Normal | Reason::Shutdown => {}
             Reason::Failed(_) | Reason::Panicked(_) => self.restarted(down, ctx),
             Reason::TooManyRestarts { child, last } => {
-                self.end(
-                    CallEnd::Broken {
-                        actor: child,
-                        reason: last,
-                    },
-                    ctx,
-                );
+                let supervisor = down.name;
+                let given_up = GivenUp {
+                    supervisor,
+                    child,
+                    last,
+                };
+                self.given_up(given_up, ctx);
             }
         }
     }

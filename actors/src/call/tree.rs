@@ -336,6 +336,15 @@ impl Tree {
         self.dtls_session.tell(StartHandshake { client, remote });
     }
 
+    /// The supervisor of camera and microphone.
+    pub(crate) fn capture_name(&self) -> &str {
+        self.capture.name()
+    }
+
+    pub(crate) fn camera_name(&self) -> &str {
+        self.video_capture.name()
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }

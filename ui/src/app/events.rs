@@ -43,7 +43,12 @@ impl App {
             }
             Event::Call(event) => return self.hear_call(event, now),
             Event::File(event) => self.hear_file(&event, now),
-            Event::Notice(notice) => self.toasts.say(Tone::Warning, words::notice(&notice), now),
+            Event::Notice(notice) => {
+                if let Screen::Call(call) = &mut self.screen {
+                    call.note(&notice);
+                }
+                self.toasts.say(Tone::Warning, words::notice(&notice), now);
+            }
             Event::Restarted { actor, reason, .. } => {
                 tracing::info!(actor, reason, "a part of the client was restarted");
                 let words = format!("A part of the client ({actor}) failed and was restarted.");

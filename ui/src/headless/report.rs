@@ -237,6 +237,8 @@ impl From<Notice> for Report {
             Notice::NoCamera => ("no_camera", None),
             Notice::NoMicrophone => ("no_microphone", None),
             Notice::NoSpeaker => ("no_speaker", None),
+            Notice::CameraGivenUp(detail) => ("camera_given_up", Some(detail)),
+            Notice::MicrophoneGivenUp(detail) => ("microphone_given_up", Some(detail)),
             Notice::DeviceLost(detail) => ("device_lost", Some(detail)),
         };
         Report::Notice { notice, detail }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
-use roomrtc_actors::ui_bridge::{CallEvent, Command, FileEvent, SetupTimes, TransferId};
+use roomrtc_actors::ui_bridge::{CallEvent, Command, FileEvent, Notice, SetupTimes, TransferId};
 
 use crate::panel::figures::Figures;
 use crate::panel::files::{self, Files};
@@ -183,6 +183,15 @@ impl Call {
             | CallEvent::Incoming { .. }
             | CallEvent::Connecting { .. }
             | CallEvent::Ended { .. } => {}
+        }
+    }
+
+    /// What the user should know; a device that was given up is off.
+    pub fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::CameraGivenUp(_) => self.camera = false,
+            Notice::MicrophoneGivenUp(_) => self.microphone = false,
+            Notice::NoCamera | Notice::NoMicrophone | Notice::NoSpeaker | Notice::DeviceLost(_) => {}
         }
     }
 

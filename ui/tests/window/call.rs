@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iced::keyboard::{Key, Modifiers};
-use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event};
+use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event, Notice};
 use roomrtc_protocol::signaling::messages::EndReason;
 
 use crate::fixture::Window;
@@ -42,6 +42,15 @@ fn the_camera_goes_off_and_on() {
     let mut window = Window::in_a_call();
     window.ctrl("e");
     assert_eq!(window.asked(), [Command::SetCamera(false)]);
+    assert!(window.shows("Your camera is off"));
+    window.press("call/camera");
+    assert_eq!(window.asked(), [Command::SetCamera(true)]);
+}
+
+#[test]
+fn a_camera_that_was_given_up_is_off_and_can_be_tried_again() {
+    let mut window = Window::in_a_call();
+    window.hear(Event::Notice(Notice::CameraGivenUp("it is in use".into())));
     assert!(window.shows("Your camera is off"));
     window.press("call/camera");
     assert_eq!(window.asked(), [Command::SetCamera(true)]);
