@@ -11,5 +11,5 @@ pub mod video;
 pub use buttons::{action, control, icon_button, link, row_button, tab};
 pub use labels::{caption, chip, empty, field, glass_chip, key_cap, line, modal, scroll, section, tip};
 pub use people::{avatar, presence_line};
-pub use spark::spark;
+pub use spark::metric;
 pub use video::video;

@@ -1,11 +1,14 @@
-//! A sparkline: the last minute of a figure as one line.
+//! A sparkline: the last minute of a figure as one line, alone or below the figure.
 
 use std::collections::VecDeque;
 
 use iced::widget::canvas::{self, Canvas, Frame, Geometry, Path, Stroke};
-use iced::{Element, Fill, Point, Rectangle, Renderer, Theme, mouse};
+use iced::widget::{column, text};
+use iced::{Element, Fill, FillPortion, Point, Rectangle, Renderer, Theme, mouse};
 
-use crate::theme::{self, Tone, dim};
+use super::labels::caption;
+use crate::font;
+use crate::theme::{self, Tone, dim, size, space};
 
 /// Distance of the line from the top and bottom edge.
 const MARGIN: f32 = 2.0;
@@ -59,9 +62,26 @@ impl<M> canvas::Program<M> for Spark<'_> {
 }
 
 /// Draws values, oldest first, over the full width.
-pub fn spark<'a, M: 'a>(values: &'a VecDeque<f64>, tone: Tone) -> Element<'a, M> {
+fn spark<'a, M: 'a>(values: &'a VecDeque<f64>, tone: Tone) -> Element<'a, M> {
     Canvas::new(Spark { values, tone })
         .width(Fill)
         .height(dim::SPARK)
         .into()
+}
+
+/// A figure with its last minute: what it is, what it is now, and the line.
+pub fn metric<'a, M: 'a>(
+    label: &'a str,
+    value: String,
+    values: &'a VecDeque<f64>,
+    tone: Tone,
+) -> Element<'a, M> {
+    column![
+        caption(label),
+        text(value).size(size::BODY).font(font::SEMIBOLD),
+        spark(values, tone)
+    ]
+    .spacing(space::XS)
+    .width(FillPortion(1))
+    .into()
 }

@@ -8,7 +8,7 @@ use roomrtc_kit::{KindView, Order, Room};
 use super::table::short;
 use super::{Message, PAUSE};
 use crate::theme::{self, Tone, size, space};
-use crate::widget::{action, caption, line, scroll, spark, tip};
+use crate::widget::{action, caption, line, metric, scroll, tip};
 use crate::{font, icon};
 
 /// Width of a number.
@@ -79,19 +79,19 @@ fn head<'a>(model: &'a Model, actor: &'a Actor, may_order: bool) -> Element<'a, 
 fn minute(history: &History) -> Element<'_, Message> {
     let last = |values: &std::collections::VecDeque<f64>| values.back().copied().unwrap_or_default();
     row![
-        figure(
+        metric(
             "QUEUE",
             format!("{:.0}", last(&history.depth)),
             &history.depth,
             Tone::Warning
         ),
-        figure(
+        metric(
             "MESSAGES/S",
             format!("{:.0}", last(&history.rate)),
             &history.rate,
             Tone::Accent
         ),
-        figure(
+        metric(
             "HANDLING P99",
             format!("{:.0} µs", last(&history.work)),
             &history.work,
@@ -99,22 +99,6 @@ fn minute(history: &History) -> Element<'_, Message> {
         ),
     ]
     .spacing(space::L)
-    .into()
-}
-
-fn figure<'a>(
-    label: &'a str,
-    value: String,
-    values: &'a std::collections::VecDeque<f64>,
-    tone: Tone,
-) -> Element<'a, Message> {
-    column![
-        caption(label),
-        text(value).size(size::BODY).font(font::SEMIBOLD),
-        spark(values, tone)
-    ]
-    .spacing(space::XS)
-    .width(FillPortion(1))
     .into()
 }
 

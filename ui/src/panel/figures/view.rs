@@ -1,15 +1,13 @@
 //! How the figures look.
 
-use std::collections::VecDeque;
-
 use iced::widget::{Column, column, container, row, space as gap, text};
-use iced::{Center, Element, Fill, FillPortion, Right};
+use iced::{Center, Element, Fill, Right};
 use roomrtc_actors::stats::{ActorStats, Quantiles, RtcpStats};
 
 use super::Figures;
 use crate::theme::{self, Tone, size, space};
 use crate::widget::labels::PAGE;
-use crate::widget::{caption, empty, line, scroll, spark};
+use crate::widget::{caption, empty, line, metric, scroll};
 use crate::{font, icon, words};
 
 /// Messages waiting from which a mailbox is worth a look.
@@ -254,17 +252,6 @@ fn actor_row<'a, M: 'a>(actor: &'a ActorStats, rate: Option<u64>) -> Element<'a,
         number((u64::from(actor.restarts) + 1).to_string(), restarted),
     ]
     .align_y(Center)
-    .into()
-}
-
-fn metric<'a, M: 'a>(label: &'a str, value: String, values: &'a VecDeque<f64>, tone: Tone) -> Element<'a, M> {
-    column![
-        caption(label),
-        text(value).size(size::BODY).font(font::SEMIBOLD),
-        spark(values, tone)
-    ]
-    .spacing(space::XS)
-    .width(FillPortion(1))
     .into()
 }
 
