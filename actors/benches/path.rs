@@ -102,6 +102,7 @@ impl Peer {
             rtp_video: listener.port(),
             rtcp: listener.port(),
             sockets: Keep::default(),
+            begun: Arc::default(),
             counters: Arc::default(),
         };
         let (credentials, counters) = (setup.credentials.clone(), setup.counters.clone());

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::{Arbiter, System};
-use roomrtc_actors::call_events::{DtlsEvent, FileReport, IceEvent, PeerMedia};
+use roomrtc_actors::call_events::{AssociationLost, DtlsEvent, FileReport, IceEvent, PeerMedia};
 use roomrtc_actors::dtls_session::{Certificate, DtlsSession, DtlsSettings, DtlsSetup, StartHandshake};
 use roomrtc_actors::file_transfer::{
     AcceptFile, FileSettings, FileSetup, FileTransfers, SendFile, TransferIds,
@@ -54,6 +54,7 @@ struct End {
     dtls: Addr<DtlsSession>,
     sctp: Addr<SctpAssociation>,
     files: Addr<FileTransfers>,
+    certificate: Certificate,
     /// What the other end has to know first.
     introduction: String,
 }
@@ -86,10 +87,10 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         rtp_video: Port::new(|_: RtpDatagrams| {}),
         rtcp: Port::new(|_: RtcpDatagrams| {}),
         sockets: Keep::default(),
+        begun: Arc::default(),
         counters: Arc::default(),
     };
     let dtls_setup = DtlsSetup {
-        certificate,
         srtp: Srtp::default(),
         ice: ice.port(),
         sctp: sctp.port(),
@@ -97,6 +98,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         settings: DtlsSettings::default(),
         counters: Arc::default(),
         session: Keep::default(),
+        begun: Arc::default(),
     };
     let sctp_setup = SctpSetup {
         dtls: dtls.port(),
@@ -104,7 +106,8 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         peer_media: Port::new(|_: PeerMedia| {}),
         settings: sctp::Settings::default(),
         max_channels: 64,
-        started: Keep::default(),
+        lost: Port::new(|_: AssociationLost| {}),
+        begun: Arc::default(),
         state: Keep::default(),
     };
     let file_setup = FileSetup {
@@ -127,6 +130,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         dtls,
         sctp,
         files,
+        certificate,
         introduction,
     })
 }
@@ -148,6 +152,7 @@ impl End {
             self.dtls.tell(StartHandshake {
                 client: !offerer,
                 remote: word()?.parse()?,
+                certificate: self.certificate.clone(),
             });
             self.sctp.tell(StartAssociation {
                 client: !offerer,

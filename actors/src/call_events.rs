@@ -46,6 +46,17 @@ pub enum DtlsEvent {
     Failed(String),
     /// The peer closed the session.
     Closed,
+    /// A new life finds neither the handshake nor the keys of the last.
+    Lost,
+}
+
+/// From the SCTP association: it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssociationLost {
+    /// A new life finds nothing of the last, or the peer does not answer.
+    Ours,
+    /// The peer ended it.
+    Peers,
 }
 
 /// From the file transfers.
@@ -73,4 +84,4 @@ pub struct PeerMedia {
     pub camera: bool,
 }
 
-roomrtc_kit::mail! { IceEvent; DtlsEvent; FileReport; FirstFrame; FirstPacket; CallNotice; PeerMedia; }
+roomrtc_kit::mail! { IceEvent; DtlsEvent; AssociationLost; FileReport; FirstFrame; FirstPacket; CallNotice; PeerMedia; }

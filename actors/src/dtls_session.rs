@@ -13,6 +13,8 @@
 mod certificate;
 mod handshake;
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Directory, Keep, Port, mail};
 use roomrtc_protocol::dtls_record::guard::{self, Dropped, Guard};
 use roomrtc_protocol::dtls_record::sealed::{Opened, Records};
+use roomrtc_protocol::dtls_record::{ContentType, HEADER_LENGTH, records};
 use roomrtc_protocol::sdp::Fingerprint;
 use roomrtc_protocol::srtp::{self, Profile};
 use tracing::{debug, info, trace, warn};
@@ -37,7 +40,7 @@ use crate::srtp::Srtp;
 /// Datagrams that came before the handshake was started and are kept: a peer's first flight.
 const EARLY_DATAGRAMS: usize = 8;
 
-/// SCTP packets that wait for the handshake: the association's first.
+/// SCTP packets that wait for the handshake; more push out the oldest, which an association now gone may have sent.
 const EARLY_PACKETS: usize = 8;
 
 /// A fatal alert during the handshake proves nothing, so a genuine peer gets this long to go on.
@@ -46,12 +49,14 @@ const ALERT_GRACE: Duration = Duration::from_secs(2);
 /// DTLS datagrams from the selected pair.
 pub struct DtlsDatagrams(pub Vec<Bytes>);
 
-/// Begin: the descriptions are known.
+/// Begin: the descriptions are known. Former keys protect media until there are new ones.
 pub struct StartHandshake {
     /// Whether we are the DTLS client (`a=setup:active`).
     pub client: bool,
     /// What the peer's description announced.
     pub remote: Fingerprint,
+    /// Ours, announced in our description.
+    pub certificate: Certificate,
 }
 
 /// SCTP packets for the peer.
@@ -95,8 +100,6 @@ impl Default for DtlsSettings {
 /// What all lives of a session share.
 #[derive(Clone)]
 pub struct DtlsSetup {
-    /// Ours, announced in our description.
-    pub certificate: Certificate,
     /// Where the media keys go.
     pub srtp: Srtp,
     /// Where datagrams go.
@@ -111,6 +114,8 @@ pub struct DtlsSetup {
     pub counters: Arc<Counters>,
     /// The connected session, which outlives the actor.
     pub session: Keep<Session>,
+    /// Whether a handshake was begun that should have led to a session by now, or soon.
+    pub begun: Arc<AtomicBool>,
 }
 
 /// A connected session.
@@ -129,7 +134,7 @@ impl Session {
 
 enum State {
     /// Not told to begin yet.
-    Waiting { early: Vec<Bytes> },
+    Waiting,
     /// `webrtc-dtls` is at work.
     Handshaking {
         pipe: Arc<Pipe>,
@@ -147,8 +152,10 @@ pub struct DtlsSession {
     setup: DtlsSetup,
     guard: Guard,
     reported: Dropped,
+    /// Came before the handshake they belong to was begun.
+    early: Vec<Bytes>,
     /// To be sent once there are keys.
-    early_packets: Vec<Bytes>,
+    early_packets: VecDeque<Bytes>,
     state: State,
 }
 
@@ -161,24 +168,32 @@ impl DtlsSession {
                 guard.establish();
                 State::Connected(session)
             }
-            None => State::Waiting { early: Vec::new() },
+            None => State::Waiting,
         };
         DtlsSession {
             setup,
             guard,
             reported: Dropped::default(),
-            early_packets: Vec::new(),
+            early: Vec::new(),
+            early_packets: VecDeque::new(),
             state,
         }
+    }
+
+    fn connected(&self) -> bool {
+        matches!(self.state, State::Connected(_))
     }
 
     fn receive(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
         let now = now();
         let mut packets = Vec::with_capacity(datagrams.len());
         for datagram in datagrams {
-            if let State::Waiting { early } = &mut self.state {
-                if early.len() < EARLY_DATAGRAMS {
-                    early.push(datagram);
+            // A peer that begins anew may be faster than the news of it.
+            if matches!(self.state, State::Waiting | State::Closed)
+                || is_client_hello(&datagram) && self.connected()
+            {
+                if self.early.len() < EARLY_DATAGRAMS {
+                    self.early.push(datagram);
                 }
                 continue;
             }
@@ -283,7 +298,7 @@ impl DtlsSession {
         self.setup.srtp.install(finished.contexts);
         self.setup.session.put(session.clone());
         Directory::note_resume(|| "the connected session: keys, sequence numbers, replay window".to_owned());
-        let early = std::mem::take(&mut self.early_packets);
+        let early: Vec<Bytes> = std::mem::take(&mut self.early_packets).into();
         if !early.is_empty() {
             self.send(&session, &early);
         }
@@ -309,6 +324,7 @@ impl DtlsSession {
 
     /// No keys, no session: nothing is sent or accepted any more.
     fn forget(&mut self) {
+        self.setup.begun.store(false, Ordering::Relaxed);
         self.setup.session.clear();
         self.setup.srtp.clear();
         self.state = State::Closed;
@@ -317,20 +333,37 @@ impl DtlsSession {
 
 impl Actor for DtlsSession {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        if !self.connected() && self.setup.begun.swap(false, Ordering::Relaxed) {
+            self.setup.events.tell(DtlsEvent::Lost);
+        }
+    }
 }
 
 impl Handler<StartHandshake> for DtlsSession {
     type Result = ();
 
-    fn handle(&mut self, StartHandshake { client, remote }: StartHandshake, ctx: &mut Self::Context) {
-        let State::Waiting { early } = &mut self.state else {
-            return warn!("a second handshake was asked for");
-        };
-        let early = std::mem::take(early);
+    fn handle(&mut self, start: StartHandshake, ctx: &mut Self::Context) {
+        let StartHandshake {
+            client,
+            remote,
+            certificate,
+        } = start;
+        if let State::Handshaking { task, .. } = &self.state {
+            ctx.cancel_future(*task);
+        }
+        self.setup.begun.store(true, Ordering::Relaxed);
+        self.setup.session.clear();
+        // Those of an association that is given up too: the new one begins after this.
+        self.early_packets.clear();
+        self.guard = Guard::new(self.setup.settings.guard.clone());
+        self.reported = Dropped::default();
+        let early = std::mem::take(&mut self.early);
         let pipe = Pipe::new(self.setup.ice.clone(), client);
         let handshake = handshake::run(
             pipe.clone(),
-            self.setup.certificate.clone(),
+            certificate,
             self.setup.settings.clone(),
             client,
             remote,
@@ -363,11 +396,11 @@ impl Handler<SendRecords> for DtlsSession {
     fn handle(&mut self, SendRecords(packets): SendRecords, _: &mut Self::Context) {
         match &self.state {
             State::Connected(session) => self.send(session, &packets),
-            State::Waiting { .. } | State::Handshaking { .. } => {
-                let room = EARLY_PACKETS.saturating_sub(self.early_packets.len());
-                self.early_packets.extend(packets.into_iter().take(room));
+            State::Waiting | State::Handshaking { .. } | State::Closed => {
+                self.early_packets.extend(packets);
+                let excess = self.early_packets.len().saturating_sub(EARLY_PACKETS);
+                self.early_packets.drain(..excess);
             }
-            State::Closed => {}
         }
     }
 }
@@ -385,10 +418,20 @@ impl Handler<CloseSession> for DtlsSession {
             State::Handshaking { task, .. } => {
                 ctx.cancel_future(*task);
             }
-            State::Waiting { .. } | State::Closed => {}
+            State::Waiting | State::Closed => {}
         }
         self.forget();
     }
+}
+
+/// Whether a datagram begins a handshake: a ClientHello in the clear (RFC 6347 §4.2.2).
+fn is_client_hello(datagram: &Bytes) -> bool {
+    const CLIENT_HELLO: u8 = 1;
+    records(datagram).flatten().any(|(header, record)| {
+        header.content_type == ContentType::Handshake
+            && header.epoch == 0
+            && record.get(HEADER_LENGTH) == Some(&CLIENT_HELLO)
+    })
 }
 
 #[cfg(test)]

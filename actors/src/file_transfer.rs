@@ -77,8 +77,10 @@ pub enum ChannelNews {
     Acknowledged(ChannelId, u64),
     /// The channel is gone.
     Closed(ChannelId),
-    /// All channels are gone.
+    /// All channels are gone; there may be others after the next [`ChannelNews::Connected`].
     Ended,
+    /// The association with the peer is up.
+    Connected,
 }
 
 /// What a disk did.
@@ -132,6 +134,9 @@ impl Default for FileSettings {
     }
 }
 
+/// Stored files remembered in case their sender has not heard; more push out the oldest.
+const UNCONFIRMED: usize = 16;
+
 /// What all lives of the transfers share.
 #[derive(Clone)]
 pub struct FileSetup {
@@ -156,6 +161,10 @@ pub struct FileSetup {
 pub struct State {
     transfers: BTreeMap<TransferId, Transfer>,
     waiting: VecDeque<SendFile>,
+    /// There is no association at the moment, but there was one.
+    interrupted: bool,
+    /// Files that are stored and whose sender has not closed its channel, or could not before the channel was gone.
+    unconfirmed: VecDeque<(Option<ChannelId>, Offer)>,
 }
 
 /// The actor.
@@ -231,6 +240,7 @@ impl FileTransfers {
                     path,
                     disk,
                     offer: None,
+                    asked: false,
                     machine: None,
                 });
                 self.insert(transfer, way, None);
@@ -269,6 +279,19 @@ impl FileTransfers {
         entry.carry_out(id, &setup, &mut news);
         entry.report_progress(id, setup.settings.progress_interval, &mut news);
         let over = entry.ended();
+        if over
+            && let Way::In(incoming) = &entry.way
+            && let Some(offer) = incoming.machine.offer()
+            && news
+                .iter()
+                .any(|event| matches!(event, FileEvent::Completed { .. }))
+        {
+            let stored = (entry.channel, offer.clone());
+            self.state.unconfirmed.push_back(stored);
+            if self.state.unconfirmed.len() > UNCONFIRMED {
+                self.state.unconfirmed.pop_front();
+            }
+        }
         for event in news {
             match event {
                 FileEvent::Failed { transfer, reason } => self.failed(transfer, reason),
@@ -302,6 +325,7 @@ impl FileTransfers {
                     media_type,
                     hash,
                 });
+                outgoing.asked = true;
                 self.setup.sctp.tell(ChannelOrder::Open(transfer));
                 self.tell(FileEvent::Offered { transfer, name, size });
             }
@@ -321,13 +345,97 @@ impl FileTransfers {
         if let Way::Out(outgoing) = &mut entry.way
             && let Some(offer) = &outgoing.offer
         {
-            outgoing.machine = Some(Sender::new(now(), offer.clone(), settings));
+            match &mut outgoing.machine {
+                Some(interrupted) => interrupted.resume(now()),
+                None => outgoing.machine = Some(Sender::new(now(), offer.clone(), settings)),
+            }
             entry.channel = Some(channel);
         }
     }
 
+    /// There is no channel for this file: at present, or at all.
+    fn refused(&mut self, transfer: TransferId) {
+        if !self.state.interrupted {
+            self.remove(transfer);
+            return self.failed(transfer, FileEnd::Protocol("there is no data channel".to_owned()));
+        }
+        if let Some(Transfer {
+            way: Way::Out(outgoing),
+            ..
+        }) = self.state.transfers.get_mut(&transfer)
+        {
+            outgoing.asked = false;
+        }
+    }
+
+    /// All channels are gone; what is under way waits for others.
+    fn interrupt(&mut self) {
+        self.state.interrupted = true;
+        let now = now();
+        for transfer in self.state.transfers.values_mut() {
+            transfer.interrupt(now);
+        }
+        for (channel, _) in &mut self.state.unconfirmed {
+            *channel = None;
+        }
+    }
+
+    /// Offers what is on its way out again.
+    fn reconnect(&mut self) {
+        self.state.interrupted = false;
+        for (&transfer, entry) in &mut self.state.transfers {
+            if let Way::Out(outgoing) = &mut entry.way
+                && outgoing.offer.is_some()
+                && !std::mem::replace(&mut outgoing.asked, true)
+            {
+                self.setup.sctp.tell(ChannelOrder::Open(transfer));
+            }
+        }
+    }
+
+    /// A file is offered; perhaps one that was interrupted, or one that is here already.
+    fn recognise(&mut self, fresh: TransferId) {
+        let State {
+            transfers,
+            unconfirmed,
+            ..
+        } = &mut *self.state;
+        let Some(Transfer {
+            way: Way::In(Incoming { machine, .. }),
+            channel,
+            ..
+        }) = transfers.get_mut(&fresh)
+        else {
+            return;
+        };
+        let (Some(offer), channel) = (machine.offer().cloned(), *channel) else {
+            return;
+        };
+        let known = |(at, file): &(Option<ChannelId>, Offer)| at.is_none() && *file == offer;
+        if let Some(at) = unconfirmed.iter().position(known) {
+            unconfirmed.remove(at);
+            return machine.have();
+        }
+        let interrupted = transfers.values_mut().find_map(|entry| match &mut entry.way {
+            Way::In(incoming) if incoming.machine.awaits(&offer) => Some((&mut entry.channel, incoming)),
+            Way::In(_) | Way::Out(_) => None,
+        });
+        if let Some((its_channel, incoming)) = interrupted {
+            *its_channel = channel;
+            incoming.machine.resume(now());
+            self.remove(fresh);
+        }
+    }
+
     fn opened(&mut self, channel: ChannelId) {
-        if self.state.transfers.len() >= self.setup.settings.max_concurrent {
+        // One that was interrupted comes back before its former entry is given up.
+        let interrupted = self
+            .state
+            .transfers
+            .values()
+            .filter(|entry| entry.channel.is_none());
+        let most = self.setup.settings.max_concurrent + interrupted.count();
+        if self.state.transfers.len() >= most {
             debug!(?channel, "one file too many");
             return self.setup.sctp.tell(ChannelOrder::Close(channel));
         }
@@ -365,7 +473,9 @@ impl Handler<EndAll> for FileTransfers {
     type Result = ();
 
     fn handle(&mut self, _: EndAll, ctx: &mut Self::Context) {
-        let State { transfers, waiting } = std::mem::take(&mut *self.state);
+        let State {
+            transfers, waiting, ..
+        } = std::mem::take(&mut *self.state);
         let waiting = waiting.into_iter().map(|order| order.transfer);
         for transfer in transfers.into_keys().chain(waiting) {
             self.failed(transfer, FileEnd::CallEnded);
@@ -479,20 +589,22 @@ impl Handler<ChannelNews> for FileTransfers {
         let now = now();
         match news {
             ChannelNews::Ready(transfer, channel) => self.ready(transfer, channel),
-            ChannelNews::Refused(transfer) => {
-                self.remove(transfer);
-                self.failed(transfer, FileEnd::Protocol("there is no data channel".to_owned()));
-            }
+            ChannelNews::Refused(transfer) => self.refused(transfer),
+            ChannelNews::Connected => self.reconnect(),
             ChannelNews::Opened(channel) => self.opened(channel),
             ChannelNews::Message(channel, message) => match self.of_channel(channel) {
                 Some((
-                    _,
+                    id,
                     Transfer {
                         way: Way::In(incoming),
                         ..
                     },
                 )) => {
+                    let new = incoming.machine.offer().is_none();
                     incoming.machine.handle_message(now, message);
+                    if new {
+                        self.recognise(id);
+                    }
                 }
                 Some((
                     _,
@@ -526,15 +638,12 @@ impl Handler<ChannelNews> for FileTransfers {
                 }
             }
             ChannelNews::Closed(channel) => {
+                self.state.unconfirmed.retain(|(at, _)| *at != Some(channel));
                 if let Some((_, entry)) = self.of_channel(channel) {
                     entry.handle_closed();
                 }
             }
-            ChannelNews::Ended => self
-                .state
-                .transfers
-                .values_mut()
-                .for_each(Transfer::handle_closed),
+            ChannelNews::Ended => self.interrupt(),
         }
         self.drive(ctx);
     }

@@ -18,6 +18,7 @@ mod waiting;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use actix::fut::{ActorFutureExt, WrapFuture};
@@ -109,6 +110,8 @@ pub struct IceSetup {
     pub rtcp: Port<RtcpDatagrams>,
     /// What the next life inherits.
     pub sockets: Keep<IceResume>,
+    /// Whether there was a life before.
+    pub begun: Arc<AtomicBool>,
     /// Figures.
     pub counters: Arc<Counters>,
 }
@@ -128,6 +131,8 @@ pub struct IceResume {
 pub struct IceAgent {
     setup: IceSetup,
     resume: IceResume,
+    /// The sockets of the last life, and what was signaled, are lost.
+    bereft: bool,
     agent: ice::IceAgent,
     sockets: Vec<Socket>,
     /// Who gets a payload type.
@@ -146,7 +151,9 @@ pub struct IceAgent {
 impl IceAgent {
     /// A life of the agent; the first binds the sockets.
     pub fn new(setup: IceSetup) -> Self {
-        let resume = setup.sockets.get().unwrap_or_else(|| IceResume {
+        let inherited = setup.sockets.get();
+        let bereft = setup.begun.swap(true, Ordering::Relaxed) && inherited.is_none();
+        let resume = inherited.unwrap_or_else(|| IceResume {
             sockets: bind_sockets(&setup.network, setup.ice.max_local_candidates),
             credentials: setup.credentials.clone(),
             remote: None,
@@ -163,6 +170,7 @@ impl IceAgent {
                 Instant::now(),
             ),
             resume,
+            bereft,
             setup,
             sockets: Vec::new(),
             routes: [None; PAYLOAD_TYPES],
@@ -419,6 +427,10 @@ impl Actor for IceAgent {
             return ctx.fail("no UDP socket could be bound");
         }
         self.keep();
+        if self.bereft {
+            // Nobody knows of these sockets: a restart will tell the peer.
+            self.setup.events.tell(IceEvent::Failed);
+        }
         self.take_over(now);
         for index in 0..self.sockets.len() {
             self.agent.add_host(now, self.sockets[index].address());

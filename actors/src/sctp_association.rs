@@ -2,12 +2,15 @@
 //!
 //! Hears [`StartAssociation`] and [`SendPeerMedia`] from the call, [`SctpPackets`] from the DTLS session and
 //! [`ChannelOrder`] from the file transfers; tells the DTLS session what to send, the file transfers
-//! [`ChannelNews`], the call what the peer sends at the moment ([`PeerMedia`]).
+//! [`ChannelNews`], the call what the peer sends at the moment ([`PeerMedia`]) and that the association is gone
+//! ([`AssociationLost`]): then the call negotiates another transport.
 //!
 //! Besides the channels of files there is one named `control`, opened by the offerer: JSON texts such as
 //! `{"type":"media","microphone":true,"camera":false}`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler};
@@ -19,7 +22,7 @@ use roomrtc_protocol::{file_transfer, sctp};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, info, warn};
 
-use crate::call_events::PeerMedia;
+use crate::call_events::{AssociationLost, PeerMedia};
 use crate::dtls_session::SendRecords;
 use crate::file_transfer::ChannelNews;
 use crate::ui_bridge::TransferId;
@@ -31,13 +34,14 @@ const CONTROL_PROTOCOL: &str = "roomrtc-control";
 /// Longest control message taken.
 const MAX_CONTROL: usize = 1024;
 
-/// Packets that came before the association was started and are kept.
+/// Packets that came before the association was started and are kept; more push out the oldest, which may belong to one
+/// that is gone.
 const EARLY_PACKETS: usize = 16;
 
 /// SCTP packets from the DTLS session.
 pub struct SctpPackets(pub Vec<Bytes>);
 
-/// Begin: the descriptions are known.
+/// Begin: the descriptions are known. An earlier association is given up; the peer does the same.
 #[derive(Clone, Copy, Debug)]
 pub struct StartAssociation {
     /// Whether we are the DTLS client, who connects and has the even streams.
@@ -87,8 +91,10 @@ pub struct SctpSetup {
     pub settings: sctp::Settings,
     /// Channels open at one time.
     pub max_channels: usize,
-    /// Whether an earlier life had an association; the peer still does.
-    pub started: Keep<StartAssociation>,
+    /// Where the loss of the association goes.
+    pub lost: Port<AssociationLost>,
+    /// Whether an association was begun; the peer may have it still.
+    pub begun: Arc<AtomicBool>,
     /// The association itself, unless a life died at work on it.
     pub state: Keep<State>,
 }
@@ -165,7 +171,10 @@ impl SctpAssociation {
 
     fn hear(&mut self, event: Event) {
         match event {
-            Event::Connected => info!("SCTP connected"),
+            Event::Connected => {
+                info!("SCTP connected");
+                self.setup.files.tell(ChannelNews::Connected);
+            }
             Event::Opened {
                 channel,
                 label,
@@ -188,12 +197,19 @@ impl SctpAssociation {
             }
             Event::Ended { reason } => {
                 warn!(%reason, "SCTP ended");
-                self.state.channels = None;
-                self.state.control = None;
-                self.state.files.clear();
-                self.setup.files.tell(ChannelNews::Ended);
+                self.forget();
+                self.setup.lost.tell(AssociationLost::Peers);
             }
         }
+    }
+
+    /// All channels are gone.
+    fn forget(&mut self) {
+        self.state.channels = None;
+        self.state.control = None;
+        self.state.files.clear();
+        self.setup.begun.store(false, Ordering::Relaxed);
+        self.setup.files.tell(ChannelNews::Ended);
     }
 
     fn opened(&mut self, channel: ChannelId, label: &str, protocol: &str) {
@@ -311,9 +327,10 @@ impl Actor for SctpAssociation {
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.inherited {
             self.drive(ctx);
-        } else if self.setup.started.get().is_some() {
-            // The earlier life died at work: its channels are gone.
-            self.setup.files.tell(ChannelNews::Ended);
+        } else if self.setup.begun.load(Ordering::Relaxed) {
+            // The earlier life died at work, or could leave nothing.
+            self.forget();
+            self.setup.lost.tell(AssociationLost::Ours);
         }
     }
 }
@@ -336,7 +353,7 @@ impl Handler<StartAssociation> for SctpAssociation {
 
     fn handle(&mut self, start: StartAssociation, ctx: &mut Self::Context) {
         if self.state.channels.is_some() {
-            return warn!("a second association was asked for");
+            self.forget();
         }
         let ours = self.setup.settings.max_message;
         let max_send_message = if start.max_message_size == 0 {
@@ -355,7 +372,7 @@ impl Handler<StartAssociation> for SctpAssociation {
             channels.handle_input(now, packet);
         }
         self.state.channels = Some(channels);
-        self.setup.started.put(start);
+        self.setup.begun.store(true, Ordering::Relaxed);
         self.tell_media();
         self.drive(ctx);
     }
@@ -374,8 +391,9 @@ impl Handler<SctpPackets> for SctpAssociation {
                     .for_each(|packet| channels.handle_input(now, packet));
             }
             None => {
-                let room = EARLY_PACKETS.saturating_sub(early.len());
-                early.extend(packets.into_iter().take(room));
+                early.extend(packets);
+                let excess = early.len().saturating_sub(EARLY_PACKETS);
+                early.drain(..excess);
             }
         }
         self.drive(ctx);

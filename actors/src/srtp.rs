@@ -5,8 +5,10 @@
 //! crashes and restarts finds them as they were, and no index is used twice under one key.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use roomrtc_kit::deadline::now;
 use roomrtc_protocol::srtp::{Contexts, Profile};
 
 pub use roomrtc_protocol::srtp::Error as SrtpError;
@@ -15,23 +17,32 @@ pub use roomrtc_protocol::srtp::Error as SrtpError;
 #[derive(Clone, Default)]
 pub struct Srtp(Arc<Mutex<State>>);
 
+/// How long packets that were on their way when the keys were renewed are still taken.
+const STRAGGLERS: Duration = Duration::from_secs(2);
+
 #[derive(Default)]
 struct State {
     contexts: Option<Contexts>,
+    /// The keys before these, for what is still on its way, and until when.
+    former: Option<(Contexts, Instant)>,
     signaled: Vec<u32>,
 }
 
 impl Srtp {
-    /// Puts in the keys of a finished handshake; those of an earlier one are forgotten.
+    /// Puts in the keys of a finished handshake; those of an earlier one open what is still on its way, and nothing is
+    /// sent with them any more.
     pub fn install(&self, mut contexts: Contexts) {
         let mut state = self.lock();
         contexts.allow_ssrcs(&state.signaled);
-        state.contexts = Some(contexts);
+        let former = state.contexts.replace(contexts);
+        state.former = former.map(|former| (former, now() + STRAGGLERS));
     }
 
     /// Forgets the keys: nothing is sent or accepted until the next handshake.
     pub fn clear(&self) {
-        self.lock().contexts = None;
+        let mut state = self.lock();
+        state.contexts = None;
+        state.former = None;
     }
 
     /// Whether there are keys.
@@ -61,7 +72,7 @@ impl Srtp {
 
     /// Authenticates and decrypts an SRTP packet.
     pub fn unprotect_rtp(&self, packet: &[u8]) -> Result<Bytes, SrtpError> {
-        self.with(|contexts| contexts.unprotect_rtp(packet))
+        self.open(|contexts| contexts.unprotect_rtp(packet))
     }
 
     /// Encrypts a whole compound RTCP packet.
@@ -71,7 +82,7 @@ impl Srtp {
 
     /// Authenticates and decrypts an SRTCP packet.
     pub fn unprotect_rtcp(&self, packet: &[u8]) -> Result<Bytes, SrtpError> {
-        self.with(|contexts| contexts.unprotect_rtcp(packet))
+        self.open(|contexts| contexts.unprotect_rtcp(packet))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Contexts) -> Result<T, SrtpError>) -> Result<T, SrtpError> {
@@ -79,6 +90,20 @@ impl Srtp {
             .contexts
             .as_mut()
             .map_or(Err(SrtpError::NotReady), work)
+    }
+
+    /// By the present keys or else, for a while, by the former.
+    fn open(&self, work: impl Fn(&mut Contexts) -> Result<Bytes, SrtpError>) -> Result<Bytes, SrtpError> {
+        let mut state = self.lock();
+        let opened = state.contexts.as_mut().map_or(Err(SrtpError::NotReady), &work);
+        let Some((former, until)) = &mut state.former else {
+            return opened;
+        };
+        if now() > *until {
+            state.former = None;
+            return opened;
+        }
+        opened.or_else(|error| work(former).map_err(|_| error))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -119,6 +144,23 @@ mod tests {
         );
         srtp.install(contexts(true));
         srtp.protect_rtp(&PACKET).unwrap();
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_the_keys_were_renewed_is_still_opened() {
+        let (near, far) = (Srtp::default(), Srtp::default());
+        near.install(contexts(false));
+        far.install(contexts(true));
+        let straggler = far.protect_rtp(&PACKET).unwrap();
+        let others = Contexts::new(Profile::AeadAes128Gcm, &[4; 56], false).unwrap();
+        near.install(others);
+        assert_eq!(near.unprotect_rtp(&straggler).unwrap(), &PACKET[..]);
+        assert!(near.unprotect_rtp(&straggler).is_err(), "only once");
+        near.clear();
+        let straggler = far
+            .protect_rtp(&[&PACKET[..3], &[2], &PACKET[4..]].concat())
+            .unwrap();
+        assert_eq!(near.unprotect_rtp(&straggler), Err(SrtpError::NotReady));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Order {
     Stop,
     /// Panic.
     Panic,
+    /// Panic, and let the next life begin with nothing: what was kept for it is lost too.
+    Forget,
     /// Give up with an error.
     Fail,
     /// Block the thread for a time.

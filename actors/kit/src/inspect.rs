@@ -38,6 +38,8 @@ pub enum Death {
     /// By a bug.
     #[default]
     Panic,
+    /// By a bug that takes along what was kept for the next life.
+    Forget,
     /// It gives up.
     Fail,
     /// It ends in good order.
@@ -90,6 +92,7 @@ impl From<Death> for Order {
     fn from(how: Death) -> Self {
         match how {
             Death::Panic => Order::Panic,
+            Death::Forget => Order::Forget,
             Death::Fail => Order::Fail,
             Death::Stop => Order::Stop,
         }

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 use tracing::Span;
 
 use crate::directory::Order;
+use crate::keep;
 use crate::mailbox::{Desk, Mailbox, Pump};
 use crate::reason::{self, Reason};
 use crate::supervisor::Herald;
@@ -108,8 +109,12 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         let seed = self.seed.take().expect("a life begins once");
         self.body = Some(guarded(self.mailbox.meter.id, move || {
             let mut context = Context::new();
+            let actor = match mailbox.disinherited() {
+                true => keep::without_legacy(seed),
+                false => seed(),
+            };
             context.spawn(Pump(mailbox));
-            Box::pin(context.into_future(seed()))
+            Box::pin(context.into_future(actor))
         })?);
         self.mailbox.meter.born();
         Ok(true)
@@ -133,6 +138,10 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             Some(Order::Stop) => Poll::Ready(Some(Reason::Shutdown)),
             Some(Order::Fail) => Poll::Ready(Some(Reason::Failed("ordered to fail".into()))),
             Some(Order::Panic) => panic!("ordered to panic"),
+            Some(Order::Forget) => {
+                self.mailbox.disinherit();
+                panic!("ordered to panic and to leave nothing")
+            }
             Some(Order::Hang(time)) => {
                 std::thread::sleep(time);
                 body.as_mut().poll(task).map(|()| None)

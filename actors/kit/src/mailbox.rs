@@ -33,6 +33,7 @@ pub(crate) struct Mailbox<A: Actor> {
 struct State<A: Actor> {
     queue: VecDeque<Letter<A>>,
     order: Option<Order>,
+    disinherited: bool,
     /// The task of the present life.
     waker: Option<Waker>,
     /// The task of the next one, waiting for the present to end.
@@ -63,6 +64,7 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 order: None,
+                disinherited: false,
                 waker: None,
                 heir: None,
                 idle: false,
@@ -167,6 +169,16 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
             state.heir = Some(waker.clone());
         }
         free
+    }
+
+    /// The next life gets nothing of what this one kept for it.
+    pub(crate) fn disinherit(&self) {
+        self.state().disinherited = true;
+    }
+
+    /// Whether this life, which is just beginning, gets nothing.
+    pub(crate) fn disinherited(&self) -> bool {
+        std::mem::take(&mut self.state().disinherited)
     }
 
     pub(crate) fn order(&self) -> Option<Order> {

@@ -1,32 +1,57 @@
-//! What we say about ourselves in a call: credentials, certificate, streams. Chosen once a call.
+//! What we say about ourselves in a call: the streams, chosen once a call, and the [`Transport`] they go over, of which
+//! there may be several one after the other.
 
 use roomrtc_kit::config::Config;
 use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::ice::IceCredentials;
-use roomrtc_protocol::sdp::{
-    Direction, Fingerprint, IceParameters, LocalMedia, LocalParameters, NegotiatedData, PayloadTypes,
-};
+use roomrtc_protocol::sdp::{Direction, DtlsRole, LocalMedia, LocalParameters, NegotiatedData, PayloadTypes};
 
+use crate::dtls_session::Certificate;
 use crate::ui_bridge::{AudioChoice, MediaChoice, VideoChoice};
 
 /// RFC 8829 §5.2.1 asks for a number below 2^63; some parsers take a signed one.
 const SESSION_ID_BITS: u32 = 62;
 
+/// The version of the first description, as browsers count.
+const FIRST_VERSION: u64 = 2;
+
+/// Our end of a transport.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    pub(crate) credentials: IceCredentials,
+    pub(crate) certificate: Certificate,
+    /// Our side of the handshake, once there was one.
+    pub(crate) role: Option<DtlsRole>,
+    version: u64,
+}
+
+impl Transport {
+    pub(crate) fn new(certificate: Certificate) -> Self {
+        Transport {
+            credentials: IceCredentials::generate(),
+            certificate,
+            role: None,
+            version: FIRST_VERSION,
+        }
+    }
+
+    /// Another path for the same keys.
+    pub(crate) fn restart(&mut self) {
+        self.credentials = IceCredentials::generate();
+        self.version += 1;
+    }
+}
+
 /// Our side of every description of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalDescription {
     parameters: LocalParameters,
-    credentials: IceCredentials,
     seed: u64,
 }
 
 impl LocalDescription {
-    pub(crate) fn new(
-        config: &Config,
-        media: &MediaChoice,
-        fingerprint: Fingerprint,
-        credentials: IceCredentials,
-    ) -> Self {
+    /// Over `transport`, the first.
+    pub(crate) fn new(config: &Config, media: &MediaChoice, transport: &Transport) -> Self {
         let stream = |send: bool, rtx: bool| LocalMedia {
             ssrc: random(),
             rtx_ssrc: rtx.then(random),
@@ -35,12 +60,11 @@ impl LocalDescription {
         let parameters = LocalParameters {
             // RFC 8829 §5.2.1: 64 bits, the highest zero, and small enough for every parser.
             session_id: (u64::from(random()) << 32 | u64::from(random())) >> (64 - SESSION_ID_BITS),
-            ice: IceParameters {
-                ufrag: credentials.ufrag.clone(),
-                pwd: credentials.pwd.clone(),
-            },
+            session_version: transport.version,
+            ice: transport.credentials.clone(),
             candidates: Vec::new(),
-            fingerprint,
+            fingerprint: transport.certificate.fingerprint(),
+            dtls_role: transport.role,
             cname: format!("{:08x}{:08x}", random(), random()),
             audio: Some(stream(media.audio != AudioChoice::None, false)),
             video: Some(stream(media.video != VideoChoice::None, config.rtp.rtx)),
@@ -59,21 +83,23 @@ impl LocalDescription {
         };
         LocalDescription {
             parameters,
-            credentials,
             seed: u64::from(random()),
         }
     }
 
-    pub(crate) fn parameters(&self) -> LocalParameters {
-        self.parameters.clone()
+    /// With our end of the present transport.
+    pub(crate) fn parameters(&self, transport: &Transport) -> LocalParameters {
+        LocalParameters {
+            session_version: transport.version,
+            ice: transport.credentials.clone(),
+            fingerprint: transport.certificate.fingerprint(),
+            dtls_role: transport.role,
+            ..self.parameters.clone()
+        }
     }
 
     pub(crate) fn cname(&self) -> &str {
         &self.parameters.cname
-    }
-
-    pub(crate) fn credentials(&self) -> &IceCredentials {
-        &self.credentials
     }
 
     /// A random number for whatever spreads itself in time.

@@ -6,9 +6,8 @@ use actix::{Actor, ActorContext, Context, Handler};
 use actix_rt::Arbiter;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Down, Keep, Port, Reason, Shutdown, Spec, Strategy, Supervisor, name_thread};
-use roomrtc_protocol::ice::IceCredentials;
 
-use super::description::LocalDescription;
+use super::description::{LocalDescription, Transport};
 use super::tree::{Arbiters, Soil, Tree, supervisor};
 use super::{Call, CallPlan, Limits, recipes};
 use crate::call_events::CallNotice;
@@ -67,26 +66,22 @@ impl CallEngine for Engine {
         let arbiters = self.arbiters().clone();
         let control = arbiters.control.clone();
         let (call, own) = (Addr::<Call>::new("call/call"), Addr::<Supervisor>::new("call"));
-        let fingerprint = self.certificate.fingerprint();
-        let local = LocalDescription::new(
-            &self.config,
-            &setup.media,
-            fingerprint,
-            IceCredentials::generate(),
-        );
+        let transport = Transport::new(self.certificate.clone());
+        let local = LocalDescription::new(&self.config, &setup.media, &transport);
         let end = undertaker(&arbiters, &setup);
         let tree = Tree::new(Soil {
             config: self.config.clone(),
             arbiters,
             setup: setup.clone(),
             local: local.clone(),
-            certificate: self.certificate.clone(),
+            credentials: transport.credentials.clone(),
             transfers: self.transfers.clone(),
             call: call.clone(),
         });
         let plan = CallPlan {
             setup,
             local,
+            transport,
             tree: Arc::new(tree),
             own: own.clone(),
             limits: Limits::new(&self.config),

@@ -9,26 +9,30 @@ mod description;
 pub mod engine;
 mod fallback;
 mod gaps;
+mod negotiation;
 mod recipes;
+mod renewal;
 mod setup_clock;
 mod tree;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Directory, Down, Keep, Reason, Shutdown, Supervisor};
-use roomrtc_protocol::sdp::{DtlsRole, Negotiated, SessionDescription, answer, complete, offer};
-use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{debug, info, warn};
 
-use self::description::LocalDescription;
+use self::description::{LocalDescription, Transport};
 use self::fallback::GivenUp;
 use self::gaps::Restarts;
+use self::negotiation::Negotiation;
+use self::renewal::{Input, Patience};
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
-use crate::call_events::{CallNotice, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent, PeerMedia};
+use crate::call_events::{
+    AssociationLost, CallNotice, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent, PeerMedia,
+};
 use crate::call_port::{CallNews, CallOrder, CallReport, CallSetup};
 use crate::ui_bridge::{CallEnd, CallEvent};
 
@@ -44,6 +48,8 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 pub(crate) struct CallPlan {
     setup: CallSetup,
     local: LocalDescription,
+    /// Our end of the first transport.
+    transport: Transport,
     tree: Arc<Tree>,
     /// The supervisor this actor lives under; it ends with the call.
     own: Addr<Supervisor>,
@@ -60,6 +66,8 @@ pub(crate) struct Limits {
     sections: usize,
     /// Time from the acceptance to the first media.
     setup: Duration,
+    /// Until an interrupted call ends.
+    patience: Patience,
 }
 
 impl Limits {
@@ -68,6 +76,10 @@ impl Limits {
             description: config.sdp.max_size_bytes,
             sections: config.sdp.max_media,
             setup: config.client.setup_timeout(),
+            patience: Patience {
+                silence: config.ice.restart_after(),
+                total: config.client.call_reconnect_timeout(),
+            },
         }
     }
 }
@@ -77,6 +89,7 @@ impl Limits {
 struct Progress {
     stage: Stage,
     clock: SetupClock,
+    negotiation: Negotiation,
     early_candidates: Vec<String>,
     microphone: bool,
     camera: bool,
@@ -106,6 +119,8 @@ pub(crate) struct Call {
     plan: CallPlan,
     now: Progress,
     restarts: Restarts,
+    /// For the renewal of the transport.
+    renewal_timer: Option<SpawnHandle>,
 }
 
 impl Call {
@@ -113,6 +128,7 @@ impl Call {
         let now = plan.keep.get().unwrap_or_else(|| Progress {
             stage: Stage::New,
             clock: SetupClock::new(plan.setup.accepted_at),
+            negotiation: Negotiation::new(plan.transport.clone()),
             early_candidates: Vec::new(),
             microphone: plan.setup.microphone,
             camera: plan.setup.camera,
@@ -122,6 +138,7 @@ impl Call {
             plan,
             now,
             restarts: Restarts::default(),
+            renewal_timer: None,
         }
     }
 
@@ -184,71 +201,8 @@ impl Call {
         self.plan.tree.start_capture(self.now.microphone, self.now.camera);
         self.enter(Stage::Describing);
         if self.plan.setup.caller {
-            let offer = offer(&self.plan.local.parameters());
-            self.describe(DescriptionKind::Offer, offer);
+            self.offer_call();
         }
-    }
-
-    fn describe(&self, kind: DescriptionKind, description: SessionDescription) {
-        self.tell(CallNews::LocalDescription {
-            kind,
-            sdp: description.to_string(),
-        });
-    }
-
-    fn remote_description(&mut self, kind: DescriptionKind, sdp: &str, ctx: &mut Context<Self>) {
-        let expected = match self.plan.setup.caller {
-            true => DescriptionKind::Answer,
-            false => DescriptionKind::Offer,
-        };
-        if kind != expected || self.now.stage != Stage::Describing {
-            return warn!(?kind, stage = ?self.now.stage, "a description nobody asked for");
-        }
-        let local = self.plan.local.parameters();
-        let Limits {
-            description,
-            sections,
-            ..
-        } = self.plan.limits;
-        let remote = SessionDescription::parse_within(sdp, description, sections);
-        let settled = remote.and_then(|remote| match kind {
-            DescriptionKind::Offer => {
-                answer(&local, &remote).map(|(answer, settled)| (Some(answer), settled))
-            }
-            DescriptionKind::Answer => complete(&offer(&local), &remote).map(|settled| (None, settled)),
-        });
-        match settled {
-            Ok((answer, settled)) => {
-                if let Some(answer) = answer {
-                    self.describe(DescriptionKind::Answer, answer);
-                }
-                self.connect(settled);
-            }
-            Err(error) => {
-                warn!(%error, "the peer's description cannot be used");
-                self.end(CallEnd::NothingInCommon, ctx);
-            }
-        }
-    }
-
-    fn connect(&mut self, settled: Negotiated) {
-        self.now.clock.note(Moment::Negotiated, Instant::now());
-        self.now.expects_media = settled.receives_audio() || settled.receives_video();
-        let tree = self.plan.tree.clone();
-        tree.set_remote_ice(&settled.ice);
-        let early = std::mem::take(&mut self.now.early_candidates);
-        settled
-            .candidates
-            .iter()
-            .cloned()
-            .chain(early)
-            .for_each(|candidate| tree.add_remote_candidate(candidate));
-        tree.start_handshake(settled.dtls_role == DtlsRole::Client, settled.fingerprint);
-        tree.start_media(&settled);
-        tree.start_data(&settled);
-        self.peer_media();
-        self.event(CallEvent::Connecting { user: self.user() });
-        self.enter(Stage::Connecting);
     }
 
     /// The set-up is over.
@@ -288,6 +242,7 @@ impl Actor for Call {
         let left = self.plan.setup.accepted_at + self.plan.limits.setup;
         let left = left.saturating_duration_since(Instant::now());
         ctx.run_later(left, Self::set_up_or_give_up);
+        self.await_renewal(ctx);
     }
 }
 
@@ -305,7 +260,7 @@ impl Handler<CallOrder> for Call {
                 }
                 Stage::New | Stage::Describing | Stage::Ended => debug!("a candidate too many"),
                 Stage::Connecting | Stage::Connected | Stage::Interrupted => {
-                    tree.add_remote_candidate(candidate)
+                    tree.add_remote_candidate(candidate);
                 }
             },
             CallOrder::SetMicrophone(on) => {
@@ -339,20 +294,13 @@ impl Handler<IceEvent> for Call {
             (IceEvent::LocalCandidate(candidate), _) => self.tell(CallNews::LocalCandidate(candidate)),
             (IceEvent::GatheringComplete, _) => self.tell(CallNews::LocalCandidate(String::new())),
             (IceEvent::Checking, _) => {}
-            (IceEvent::Selected { .. }, Stage::Interrupted) => {
-                self.enter(Stage::Connected);
-                self.event(CallEvent::Resumed);
-            }
             (IceEvent::Selected { .. }, _) => {
                 self.now.clock.note(Moment::PairSelected, Instant::now());
-                self.keep();
+                self.transport(Input::PathFound, ctx);
             }
-            // RFC 8445 §5.3, W3C: "disconnected" may flicker; the call goes on until the agent says "failed".
-            (IceEvent::Disconnected, Stage::Connected) => {
-                self.enter(Stage::Interrupted);
-                self.event(CallEvent::Reconnecting);
-            }
-            (IceEvent::Disconnected, _) => {}
+            // RFC 8445 §5.3, W3C: "disconnected" may flicker.
+            (IceEvent::Disconnected, _) => self.transport(Input::PathSilent, ctx),
+            (IceEvent::Failed, Stage::Connected | Stage::Interrupted) => self.transport(Input::PathLost, ctx),
             (IceEvent::Failed, _) => self.end(CallEnd::NoPath, ctx),
         }
     }
@@ -373,13 +321,31 @@ impl Handler<DtlsEvent> for Call {
                 if !self.now.expects_media {
                     self.complete();
                 }
+                self.transport(Input::KeysReady, ctx);
             }
             DtlsEvent::WrongFingerprint => self.end(CallEnd::WrongFingerprint, ctx),
             DtlsEvent::Failed(error) => {
                 warn!(%error, "no secure connection");
-                self.end(CallEnd::HandshakeFailed, ctx);
+                match self.now.stage {
+                    Stage::Connected | Stage::Interrupted => self.transport(Input::KeysLost, ctx),
+                    Stage::New | Stage::Describing | Stage::Connecting | Stage::Ended => {
+                        self.end(CallEnd::HandshakeFailed, ctx);
+                    }
+                }
             }
-            DtlsEvent::Closed => debug!("the peer closed its side"),
+            DtlsEvent::Closed => self.transport(Input::KeysClosed, ctx),
+            DtlsEvent::Lost => self.transport(Input::KeysLost, ctx),
+        }
+    }
+}
+
+impl Handler<AssociationLost> for Call {
+    type Result = ();
+
+    fn handle(&mut self, lost: AssociationLost, ctx: &mut Self::Context) {
+        match lost {
+            AssociationLost::Ours => self.transport(Input::KeysLost, ctx),
+            AssociationLost::Peers => self.transport(Input::KeysClosed, ctx),
         }
     }
 }
@@ -432,7 +398,7 @@ impl Handler<Down> for Call {
     /// A component died and is being restarted, or its supervisor has given up.
     fn handle(&mut self, down: Down, ctx: &mut Self::Context) {
         match down.reason {
-            Reason::Normal | Reason::Shutdown => {}
+            Reason::Normal | Reason::Shutdown => self.stopped(&down.name),
             Reason::Failed(_) | Reason::Panicked(_) => self.restarted(down, ctx),
             Reason::TooManyRestarts { child, last } => {
                 let supervisor = down.name;

@@ -16,15 +16,15 @@ mod setups;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor};
 use roomrtc_protocol::VideoCodec;
-use roomrtc_protocol::sdp::{
-    DtlsRole, Fingerprint, IceParameters, Negotiated, NegotiatedAudio, NegotiatedVideo,
-};
+use roomrtc_protocol::ice::IceCredentials;
+use roomrtc_protocol::rtp::sender::Resume as SenderResume;
+use roomrtc_protocol::sdp::{DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
 
 use super::description::LocalDescription;
 use super::{Call, recipes};
@@ -35,7 +35,7 @@ use crate::decoder::VideoDecoder;
 use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, StartHandshake};
 use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder};
 use crate::file_transfer::{self, FileTransfers, TransferIds};
-use crate::ice_agent::{AddRemoteCandidate, IceAgent, RoutePayloads, SetRemoteCredentials};
+use crate::ice_agent::{AddRemoteCandidate, IceAgent, RestartIce, RoutePayloads, SetRemoteCredentials};
 use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
 use crate::rtcp_reporter::{RtcpReporter, SendBye};
 use crate::rtp_receiver::RtpReceiver;
@@ -62,7 +62,8 @@ pub(crate) struct Soil {
     pub(crate) arbiters: Arbiters,
     pub(crate) setup: CallSetup,
     pub(crate) local: LocalDescription,
-    pub(crate) certificate: Certificate,
+    /// Our ICE credentials of the first transport.
+    pub(crate) credentials: IceCredentials,
     /// Names the files of this client run.
     pub(crate) transfers: TransferIds,
     pub(crate) call: Addr<Call>,
@@ -74,6 +75,10 @@ pub(crate) struct Tree {
     counters: Arc<Counters>,
     srtp: Srtp,
     media_started: AtomicBool,
+    /// Supervisors of former media that have not ended yet.
+    media_leaving: AtomicUsize,
+    audio_numbers: Keep<SenderResume>,
+    video_numbers: Keep<SenderResume>,
     ice: Addr<Supervisor>,
     secure: Addr<Supervisor>,
     capture: Addr<Supervisor>,
@@ -105,6 +110,9 @@ impl Tree {
             counters: Arc::default(),
             srtp: Srtp::default(),
             media_started: AtomicBool::new(false),
+            media_leaving: AtomicUsize::new(0),
+            audio_numbers: Keep::default(),
+            video_numbers: Keep::default(),
             ice: Addr::new("call/ice"),
             secure: Addr::new("call/secure"),
             capture: Addr::new("call/capture"),
@@ -142,7 +150,6 @@ impl Tree {
             }))
             .launch(network, self.news());
         let dtls = DtlsSetup {
-            certificate: self.soil.certificate.clone(),
             srtp: self.srtp.clone(),
             ice: self.ice_agent.port(),
             sctp: self.sctp_association.port(),
@@ -150,6 +157,7 @@ impl Tree {
             settings: recipes::dtls(config),
             counters: self.counters.clone(),
             session: Keep::default(),
+            begun: Arc::default(),
         };
         let sctp = self.sctp_setup();
         let files = self.file_setup();
@@ -212,8 +220,6 @@ impl Tree {
         self.media_started.store(true, Ordering::Release);
         let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
         self.srtp.allow_ssrcs(&recipes::announced(audio, video));
-        self.ice_agent
-            .tell(RoutePayloads(recipes::payloads(audio, video)));
         self.start_playing(audio, video);
         self.start_packets(audio, video);
     }
@@ -321,10 +327,14 @@ impl Tree {
         }
     }
 
-    pub(crate) fn set_remote_ice(&self, ice: &IceParameters) {
+    /// Looks for the peer of these descriptions, and tells apart what comes from there.
+    pub(crate) fn set_remote_ice(&self, settled: &Negotiated) {
+        let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
+        self.ice_agent
+            .tell(RoutePayloads(recipes::payloads(audio, video)));
         self.ice_agent.tell(SetRemoteCredentials {
-            ufrag: ice.ufrag.clone(),
-            pwd: ice.pwd.clone(),
+            ufrag: settled.ice.ufrag.clone(),
+            pwd: settled.ice.pwd.clone(),
         });
     }
 
@@ -332,8 +342,39 @@ impl Tree {
         self.ice_agent.tell(AddRemoteCandidate { candidate });
     }
 
-    pub(crate) fn start_handshake(&self, client: bool, remote: Fingerprint) {
-        self.dtls_session.tell(StartHandshake { client, remote });
+    /// Our certificate meets the peer's; former keys are given up for those it leads to.
+    pub(crate) fn start_handshake(&self, settled: &Negotiated, certificate: Certificate) {
+        self.dtls_session.tell(StartHandshake {
+            client: settled.dtls_role == DtlsRole::Client,
+            remote: settled.fingerprint,
+            certificate,
+        });
+    }
+
+    /// Looks for another path with these credentials.
+    pub(crate) fn restart_ice(&self, credentials: IceCredentials) {
+        self.ice_agent.tell(RestartIce(credentials));
+    }
+
+    /// The media of before make room for others: [`Tree::former_media_gone`] tells when they have.
+    pub(crate) fn stop_for_other_media(&self) {
+        if self.media_leaving.load(Ordering::Acquire) == 0 && self.media_started.load(Ordering::Acquire) {
+            let supervisors = [&self.media, &self.rtp];
+            self.media_leaving.store(supervisors.len(), Ordering::Release);
+            supervisors
+                .into_iter()
+                .for_each(|supervisor| supervisor.tell(Shutdown));
+        }
+    }
+
+    /// Whether the supervisor of this name was the last of the former media to end.
+    pub(crate) fn former_media_gone(&self, name: &str) -> bool {
+        let leaving = self.media_leaving.load(Ordering::Acquire);
+        if leaving == 0 || (name != self.media.name() && name != self.rtp.name()) {
+            return false;
+        }
+        self.media_leaving.store(leaving - 1, Ordering::Release);
+        leaving == 1
     }
 
     /// The supervisor of camera and microphone.

@@ -92,7 +92,6 @@ fn ends(plans: [Plan; 2]) -> [End; 2] {
         );
         let (news_in, news) = mpsc::unbounded_channel();
         let setup = DtlsSetup {
-            certificate: Certificate::generate().unwrap(),
             srtp: Srtp::default(),
             ice: wire.port(),
             sctp: wire.port(),
@@ -104,8 +103,9 @@ fn ends(plans: [Plan; 2]) -> [End; 2] {
             },
             counters: Arc::default(),
             session: Keep::default(),
+            begun: Arc::default(),
         };
-        let (certificate, srtp) = (setup.certificate.clone(), setup.srtp.clone());
+        let (certificate, srtp) = (Certificate::generate().unwrap(), setup.srtp.clone());
         let root = Addr::<Supervisor>::new("supervisor");
         let intensity = Intensity {
             restarts: 3,
@@ -165,10 +165,12 @@ fn shake_hands(client: &End, server: &End) {
     server.session.tell(StartHandshake {
         client: false,
         remote: of_client,
+        certificate: server.certificate.clone(),
     });
     client.session.tell(StartHandshake {
         client: true,
         remote: of_server,
+        certificate: client.certificate.clone(),
     });
 }
 
@@ -219,10 +221,12 @@ fn a_peer_with_another_certificate_than_announced_gets_no_keys() {
             server.session.tell(StartHandshake {
                 client: false,
                 remote: seen_by_server,
+                certificate: server.certificate.clone(),
             });
             client.session.tell(StartHandshake {
                 client: true,
                 remote: seen_by_client,
+                certificate: client.certificate.clone(),
             });
             let (wary, stranger) = if stranger_is_server {
                 (&mut client, &mut server)
@@ -299,7 +303,11 @@ fn a_silent_peer_is_given_up() {
     run(async {
         let [mut client, server] = ends([everything(), everything()]);
         let remote = server.certificate.fingerprint();
-        client.session.tell(StartHandshake { client: true, remote });
+        client.session.tell(StartHandshake {
+            client: true,
+            remote,
+            certificate: client.certificate.clone(),
+        });
         assert!(
             matches!(client.next().await, News::Event(DtlsEvent::Failed(why)) if why.contains("too long"))
         );

@@ -8,7 +8,7 @@ use roomrtc_kit::{Backoff, Directory, Down, Intensity, Order, Spec, Strategy, Su
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::call_events::{DtlsEvent, PeerMedia};
+use crate::call_events::{AssociationLost, DtlsEvent, PeerMedia};
 use crate::dtls_session::{Certificate, DtlsDatagrams, DtlsSession, DtlsSettings, DtlsSetup, StartHandshake};
 use crate::ice_agent::SendDatagrams;
 use crate::sctp_association::{SctpAssociation, SctpSetup, SendPeerMedia, StartAssociation};
@@ -16,6 +16,7 @@ use crate::srtp::Srtp;
 
 enum News {
     File(FileEvent),
+    AssociationLost,
     PeerMedia(PeerMedia),
 }
 
@@ -38,12 +39,12 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
     );
     let certificate = Certificate::generate().unwrap();
     let ids = TransferIds::default();
+    let told_of_loss = told.clone();
     let (told_too, pipe) = (
         told.clone(),
         Port::new(move |SendDatagrams(sent)| peer.tell(DtlsDatagrams(sent))),
     );
     let dtls_setup = DtlsSetup {
-        certificate: certificate.clone(),
         srtp: Srtp::default(),
         ice: pipe,
         sctp: sctp.port(),
@@ -51,6 +52,7 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
         settings: DtlsSettings::default(),
         counters: Arc::default(),
         session: Keep::default(),
+        begun: Arc::default(),
     };
     let sctp_setup = SctpSetup {
         dtls: dtls.port(),
@@ -58,7 +60,8 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
         peer_media: Port::new(move |media| drop(told_too.send(News::PeerMedia(media)))),
         settings: roomrtc_protocol::sctp::Settings::default(),
         max_channels: 64,
-        started: Keep::default(),
+        lost: Port::new(move |_: AssociationLost| drop(told_of_loss.send(News::AssociationLost))),
+        begun: Arc::default(),
         state: Keep::default(),
     };
     let file_setup = FileSetup {
@@ -109,23 +112,30 @@ fn call() -> [End; 2] {
     // Tests run side by side: each has actors of its own name.
     let story = std::thread::current().id();
     let [a, b] = ["caller", "callee"].map(|end| Addr::<DtlsSession>::new(format!("{story:?} {end}")));
-    let (caller, callee) = (end(a.clone(), b.clone()), end(b, a));
+    let ends = [end(a.clone(), b.clone()), end(b, a)];
+    connect(&ends);
+    ends
+}
+
+/// What offer and answer lead to, the first and every other time.
+fn connect([caller, callee]: &[End; 2]) {
     caller.dtls.tell(StartHandshake {
         client: false,
         remote: callee.certificate.fingerprint(),
+        certificate: caller.certificate.clone(),
     });
     callee.dtls.tell(StartHandshake {
         client: true,
         remote: caller.certificate.fingerprint(),
+        certificate: callee.certificate.clone(),
     });
-    for (end, offerer) in [(&caller, true), (&callee, false)] {
+    for (end, offerer) in [(caller, true), (callee, false)] {
         end.sctp.tell(StartAssociation {
             client: !offerer,
             offerer,
             max_message_size: 256 * 1024,
         });
     }
-    [caller, callee]
 }
 
 impl End {
@@ -140,7 +150,7 @@ impl End {
     async fn event(&mut self) -> FileEvent {
         loop {
             match self.next().await {
-                News::File(FileEvent::Progress { .. }) | News::PeerMedia(_) => {}
+                News::File(FileEvent::Progress { .. }) | News::PeerMedia(_) | News::AssociationLost => {}
                 News::File(event) => return event,
             }
         }
@@ -250,12 +260,70 @@ fn a_file_in_flight_arrives_whole_although_every_part_below_it_dies_again_and_ag
                 }
                 News::File(FileEvent::Completed { hash, .. }) => break hash,
                 News::File(other) => panic!("after {deaths} deaths: {other:?}"),
-                News::PeerMedia(_) => {}
+                News::PeerMedia(_) | News::AssociationLost => {}
             }
         };
         assert!(deaths >= parts.len(), "only {deaths} deaths");
         assert_eq!(hash, blake3::hash(&sent).to_hex().as_str());
         assert!(matches!(caller.event().await, FileEvent::Completed { .. }));
+    });
+}
+
+/// Loses every association a file goes over after some of it, and renews it; returns how often.
+async fn lose_and_renew(ends: &mut [End; 2], losers: &[String]) -> (usize, String) {
+    let (mut losses, mut whole) = (0, true);
+    loop {
+        let [caller, callee] = ends;
+        let news = tokio::select! {
+            news = caller.next() => news,
+            news = callee.next() => news,
+        };
+        match news {
+            News::File(FileEvent::Progress { .. }) if whole && losses < losers.len() => {
+                assert!(Directory::order(&losers[losses], Order::Forget));
+                (losses, whole) = (losses + 1, false);
+            }
+            News::AssociationLost => {
+                ends.iter_mut()
+                    .for_each(|end| end.certificate = Certificate::generate().unwrap());
+                connect(ends);
+                whole = true;
+            }
+            News::File(FileEvent::Completed { hash, .. }) => return (losses, hash),
+            News::File(FileEvent::Progress { .. }) | News::PeerMedia(_) => {}
+            News::File(other) => panic!("after {losses} losses: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_file_goes_on_where_it_was_when_the_association_is_lost_and_renewed() {
+    Directory::allow_chaos(true);
+    run(async {
+        let mut ends = call();
+        let sent = content(24 * 1024 * 1024 + 3);
+        let [caller, callee] = &mut ends;
+        caller.offer("film.mp4", &sent);
+        caller.offered().await;
+        let (transfer, _) = callee.incoming().await;
+        callee.accept(transfer);
+        let losers = [callee.sctp.name(), caller.sctp.name()].map(str::to_owned);
+        let (losses, hash) = lose_and_renew(&mut ends, &losers).await;
+        assert_eq!(losses, losers.len());
+        assert_eq!(hash, blake3::hash(&sent).to_hex().as_str());
+        let [caller, callee] = &mut ends;
+        assert_eq!(callee.listing(), ["film.mp4"]);
+        assert_eq!(caller.listing(), ["film.mp4"]);
+        // It is known to be the same file: nobody was asked again, and a second one is another file.
+        caller.offer("film.mp4", &sent);
+        let other = async {
+            loop {
+                if let FileEvent::Incoming { name, .. } = callee.event().await {
+                    return name;
+                }
+            }
+        };
+        assert_eq!(other.await, "film.mp4");
     });
 }
 

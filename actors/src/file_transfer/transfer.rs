@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use roomrtc_kit::Port;
 use roomrtc_kit::deadline::now;
 use roomrtc_protocol::data_channel::ChannelId;
 use roomrtc_protocol::file_transfer::Failure;
@@ -22,6 +23,8 @@ pub(super) struct Outgoing {
     pub(super) disk: Reading,
     /// Known once the file is hashed.
     pub(super) offer: Option<Offer>,
+    /// A channel was asked for.
+    pub(super) asked: bool,
     /// There once the channel is.
     pub(super) machine: Option<Sender>,
 }
@@ -78,6 +81,20 @@ impl Transfer {
         }
     }
 
+    /// The association is gone.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        self.channel = None;
+        match &mut self.way {
+            Way::Out(outgoing) => {
+                outgoing.asked = false;
+                if let Some(machine) = &mut outgoing.machine {
+                    machine.interrupt(now);
+                }
+            }
+            Way::In(incoming) => incoming.machine.interrupt(now),
+        }
+    }
+
     pub(super) fn ended(&self) -> bool {
         match &self.way {
             Way::Out(outgoing) => outgoing.machine.as_ref().is_some_and(Sender::ended),
@@ -86,10 +103,11 @@ impl Transfer {
     }
 
     pub(super) fn carry_out(&mut self, id: TransferId, setup: &FileSetup, news: &mut Vec<FileEvent>) {
-        let Some(channel) = self.channel else { return };
+        // Without a channel there is nobody to say anything to: what goes on without one goes on.
+        let channel = Channel(self.channel, &setup.sctp);
         match &mut self.way {
-            Way::Out(outgoing) => outgoing.carry_out(id, channel, setup, &mut self.started, news),
-            Way::In(incoming) => incoming.carry_out(id, channel, setup, self.started, news),
+            Way::Out(outgoing) => outgoing.carry_out(id, &channel, &mut self.started, news),
+            Way::In(incoming) => incoming.carry_out(id, &channel, self.started, news),
         }
     }
 
@@ -120,12 +138,22 @@ impl Transfer {
     }
 }
 
+/// The channel of a file, while there is one.
+struct Channel<'a>(Option<ChannelId>, &'a Port<ChannelOrder>);
+
+impl Channel<'_> {
+    fn order(&self, order: impl FnOnce(ChannelId) -> ChannelOrder) {
+        if let Some(channel) = self.0 {
+            self.1.tell(order(channel));
+        }
+    }
+}
+
 impl Outgoing {
     fn carry_out(
         &mut self,
         transfer: TransferId,
-        channel: ChannelId,
-        setup: &FileSetup,
+        channel: &Channel<'_>,
         started: &mut Instant,
         news: &mut Vec<FileEvent>,
     ) {
@@ -134,13 +162,14 @@ impl Outgoing {
         };
         while let Some(output) = machine.poll_output() {
             match output {
-                sender::Output::Send(message) => setup.sctp.tell(ChannelOrder::Send(channel, message)),
+                sender::Output::Send(message) => channel.order(|id| ChannelOrder::Send(id, message)),
                 sender::Output::Read { offset, length } => {
                     if self.disk.piece(offset, length).is_err() {
                         machine.handle_read(Err("the disk does not answer".to_owned()));
                     }
                 }
-                sender::Output::Accepted => *started = now(),
+                sender::Output::Accepted if machine.acknowledged() == 0 => *started = now(),
+                sender::Output::Accepted => {}
                 sender::Output::Completed => news.push(FileEvent::Completed {
                     transfer,
                     path: self.path.clone(),
@@ -154,7 +183,7 @@ impl Outgoing {
                         reason: file_end(failure),
                     });
                 }
-                sender::Output::Close => setup.sctp.tell(ChannelOrder::Close(channel)),
+                sender::Output::Close => channel.order(ChannelOrder::Close),
             }
         }
     }
@@ -164,15 +193,14 @@ impl Incoming {
     fn carry_out(
         &mut self,
         transfer: TransferId,
-        channel: ChannelId,
-        setup: &FileSetup,
+        channel: &Channel<'_>,
         started: Instant,
         news: &mut Vec<FileEvent>,
     ) {
         while let Some(output) = self.machine.poll_output() {
             let order = match output {
                 receiver::Output::Send(message) => {
-                    setup.sctp.tell(ChannelOrder::Send(channel, message));
+                    channel.order(|id| ChannelOrder::Send(id, message));
                     continue;
                 }
                 receiver::Output::Offered(offer) => {
@@ -186,7 +214,7 @@ impl Incoming {
                     continue;
                 }
                 receiver::Output::Pause(paused) => {
-                    setup.sctp.tell(ChannelOrder::Pause(channel, paused));
+                    channel.order(|id| ChannelOrder::Pause(id, paused));
                     continue;
                 }
                 receiver::Output::Discard => {
@@ -205,7 +233,7 @@ impl Incoming {
                     continue;
                 }
                 receiver::Output::Close => {
-                    setup.sctp.tell(ChannelOrder::Close(channel));
+                    channel.order(ChannelOrder::Close);
                     continue;
                 }
                 receiver::Output::Write(data) => self.disk.as_ref().map(|disk| disk.piece(data)),

@@ -136,6 +136,7 @@ impl Peer {
             rtp_video: video.port(),
             rtcp: audio.port(),
             sockets: Keep::default(),
+            begun: Arc::default(),
             counters: Arc::default(),
         };
         let agent = Addr::new(format!("{name}/ice_agent"));

@@ -55,6 +55,8 @@ pub struct Receiver {
     written: u64,
     writing: usize,
     paused: bool,
+    /// The channel is gone; another may come.
+    interrupted: bool,
     deadline: Instant,
     outputs: VecDeque<Output>,
 }
@@ -69,6 +71,7 @@ impl Receiver {
             written: 0,
             writing: 0,
             paused: false,
+            interrupted: false,
             deadline: now + settings.stall_timeout,
             outputs: VecDeque::new(),
             settings,
@@ -94,9 +97,63 @@ impl Receiver {
         if self.state == State::Offered && offset <= self.size() {
             self.state = State::Receiving;
             (self.received, self.written) = (offset, offset);
-            self.deadline = now + self.settings.stall_timeout;
+            if !self.interrupted {
+                self.deadline = now + self.settings.stall_timeout;
+            }
             self.say(&Control::Accept { offset });
             self.verify_if_whole();
+        }
+    }
+
+    /// The channel is gone with the whole association. What came over it goes on to the disk; [`Receiver::resume`]
+    /// follows on another channel, or the time runs out.
+    pub fn interrupt(&mut self, now: Instant) {
+        match self.state {
+            State::Fresh => self.state = State::Ended,
+            State::Offered | State::Receiving | State::Verifying | State::Storing => {
+                self.interrupted = true;
+                self.paused = false;
+                self.deadline = now + self.settings.offer_timeout;
+                self.outputs
+                    .retain(|output| !matches!(output, Output::Send(_) | Output::Pause(_)));
+            }
+            State::Ended => {}
+        }
+    }
+
+    /// Whether this file was interrupted and `offer` offers it again.
+    pub fn awaits(&self, offer: &Offer) -> bool {
+        self.interrupted && self.state != State::Ended && self.offer.as_ref() == Some(offer)
+    }
+
+    /// The file is offered again on another channel: says from where to go on. If the user has not decided yet, that
+    /// waits for the user as before.
+    pub fn resume(&mut self, now: Instant) {
+        self.interrupted = false;
+        match self.state {
+            State::Offered => self.deadline = now + self.settings.offer_timeout,
+            State::Receiving | State::Verifying | State::Storing => {
+                self.deadline = now + self.settings.stall_timeout;
+                self.say(&Control::Accept {
+                    offset: self.received,
+                });
+                if self.writing >= self.settings.disk_queue {
+                    self.paused = true;
+                    self.outputs.push_back(Output::Pause(true));
+                }
+            }
+            State::Fresh | State::Ended => {}
+        }
+    }
+
+    /// A file that is already stored is offered again, for the sender has not heard of it: says so.
+    pub fn have(&mut self) {
+        if self.state == State::Offered {
+            self.outputs.clear();
+            let size = self.size();
+            self.say(&Control::Accept { offset: size });
+            self.say(&Control::Received);
+            self.state = State::Ended;
         }
     }
 
@@ -126,7 +183,9 @@ impl Receiver {
             Ok(bytes) => {
                 self.writing = self.writing.saturating_sub(1);
                 self.written += bytes;
-                self.deadline = now + self.settings.stall_timeout;
+                if !self.interrupted {
+                    self.deadline = now + self.settings.stall_timeout;
+                }
                 if self.paused && self.writing <= self.settings.disk_queue / 2 {
                     self.paused = false;
                     self.outputs.push_back(Output::Pause(false));
@@ -246,9 +305,12 @@ impl Receiver {
         }
     }
 
+    /// To the peer, while there is a channel.
     fn say(&mut self, control: &Control) {
-        self.outputs
-            .push_back(Output::Send(Message::Text(control.to_text())));
+        if !self.interrupted {
+            self.outputs
+                .push_back(Output::Send(Message::Text(control.to_text())));
+        }
     }
 
     fn blame(&mut self, what: String) {

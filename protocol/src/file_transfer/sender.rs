@@ -38,12 +38,15 @@ enum State {
     Sending,
     /// All is sent, the receiver verifies.
     Verifying,
+    /// The channel is gone; another may come.
+    Interrupted,
     Ended,
 }
 
 /// One file on its way out.
 pub struct Sender {
     settings: Settings,
+    offer: Offer,
     size: u64,
     state: State,
     /// Where the receiver asked us to begin, and the next byte to be read, sent and acknowledged.
@@ -52,6 +55,8 @@ pub struct Sender {
     sent: u64,
     acknowledged: u64,
     reading: usize,
+    /// Pieces asked for before an interruption, whose answers mean nothing any more.
+    stale: usize,
     deadline: Instant,
     outputs: VecDeque<Output>,
 }
@@ -61,12 +66,14 @@ impl Sender {
     pub fn new(now: Instant, offer: Offer, settings: Settings) -> Self {
         let mut sender = Sender {
             size: offer.size,
+            offer: offer.clone(),
             state: State::Offered,
             start: 0,
             read: 0,
             sent: 0,
             acknowledged: 0,
             reading: 0,
+            stale: 0,
             deadline: now + settings.offer_timeout,
             outputs: VecDeque::new(),
             settings,
@@ -116,6 +123,10 @@ impl Sender {
 
     /// A piece asked for by [`Output::Read`], in order; shorter than asked for means that the file has changed.
     pub fn handle_read(&mut self, piece: Result<Bytes, String>) {
+        if self.stale > 0 {
+            self.stale -= 1;
+            return;
+        }
         if self.state != State::Sending {
             return;
         }
@@ -144,6 +155,29 @@ impl Sender {
     /// The user stops it.
     pub fn cancel(&mut self) {
         self.give_up(CancelReason::User, Failure::Cancelled);
+    }
+
+    /// The channel is gone with the whole association; [`Sender::resume`] follows on another, or the time runs out.
+    pub fn interrupt(&mut self, now: Instant) {
+        if self.state != State::Ended {
+            self.state = State::Interrupted;
+            let not_asked = self
+                .outputs
+                .iter()
+                .filter(|output| matches!(output, Output::Read { .. }));
+            self.stale += std::mem::take(&mut self.reading) - not_asked.count();
+            self.outputs.clear();
+            self.deadline = now + self.settings.offer_timeout;
+        }
+    }
+
+    /// There is another channel: offers the file again. The receiver knows it by its hash and says where to go on.
+    pub fn resume(&mut self, now: Instant) {
+        if self.state == State::Interrupted {
+            self.state = State::Offered;
+            self.deadline = now + self.settings.offer_timeout;
+            self.say(&Control::Offer(self.offer.clone()));
+        }
     }
 
     /// The channel is gone.

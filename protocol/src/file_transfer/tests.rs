@@ -387,3 +387,104 @@ proptest::proptest! {
         }
     }
 }
+
+/// What a machine has to say, as texts.
+fn said(messages: impl IntoIterator<Item = Message>) -> Vec<String> {
+    let texts = messages.into_iter().filter_map(|message| match message {
+        Message::Text(text) => Some(text),
+        Message::Binary(_) => None,
+    });
+    texts.collect()
+}
+
+fn of_sender(sender: &mut Sender) -> Vec<sender::Output> {
+    std::iter::from_fn(|| sender.poll_output()).collect()
+}
+
+fn sender_says(sender: &mut Sender) -> Vec<String> {
+    said(of_sender(sender).into_iter().filter_map(|output| match output {
+        sender::Output::Send(message) => Some(message),
+        _ => None,
+    }))
+}
+
+fn receiver_says(receiver: &mut Receiver) -> Vec<String> {
+    said(outputs(receiver).into_iter().filter_map(|output| match output {
+        receiver::Output::Send(message) => Some(message),
+        _ => None,
+    }))
+}
+
+#[test]
+fn an_interrupted_file_goes_on_where_the_receiver_is() {
+    let (now, content) = (Instant::now(), content(200_000));
+    let offer = offer(&content);
+    let mut sender = Sender::new(now, offer.clone(), Settings::default());
+    let mut receiver = Receiver::new(now, Settings::default());
+    let hello = sender_says(&mut sender).remove(0);
+    receiver.handle_message(now, Message::Text(hello.clone()));
+    receiver.accept(now, 0);
+    let accept = receiver_says(&mut receiver).remove(0);
+    sender.handle_message(now, &Message::Text(accept));
+    let asked = of_sender(&mut sender).len() - 1;
+    assert!(asked > 1, "several pieces are asked for");
+    receiver.handle_message(now, Message::Binary(content[..65_536].to_vec().into()));
+
+    sender.interrupt(now);
+    receiver.interrupt(now);
+    receiver.handle_written(now, Ok(65_536));
+    assert!(receiver.awaits(&offer));
+    sender.resume(now);
+    assert_eq!(sender_says(&mut sender), [hello]);
+    receiver.resume(now);
+    let accept = receiver_says(&mut receiver);
+    assert_eq!(accept, [r#"{"type":"accept","offset":65536}"#]);
+    sender.handle_message(now, &Message::Text(accept[0].clone()));
+    // The answers to what was asked for before mean nothing now.
+    for _ in 0..asked {
+        sender.handle_read(Ok(Bytes::from_static(b"stale")));
+    }
+    let reads = of_sender(&mut sender);
+    assert!(reads.contains(&sender::Output::Read {
+        offset: 65_536,
+        length: 65_536
+    }));
+    sender.handle_read(Ok(Bytes::copy_from_slice(&content[65_536..131_072])));
+    assert!(!sender.ended() && !receiver.ended());
+}
+
+#[test]
+fn an_interrupted_file_that_nobody_takes_up_ends() {
+    let settings = Settings::default();
+    let (now, mut receiver) = (Instant::now(), accepted(10));
+    outputs(&mut receiver);
+    receiver.interrupt(now);
+    receiver.handle_timeout(now + settings.offer_timeout);
+    let rest: Vec<_> = outputs(&mut receiver).into();
+    assert!(rest.contains(&receiver::Output::Failed(Failure::Stalled)));
+    assert!(rest.contains(&receiver::Output::Discard));
+}
+
+#[test]
+fn a_sender_that_did_not_hear_of_the_end_hears_it_when_it_offers_again() {
+    let (now, content) = (Instant::now(), content(10));
+    let mut sender = Sender::new(now, offer(&content), Settings::default());
+    let mut receiver = Receiver::new(now, Settings::default());
+    sender.interrupt(now);
+    sender.resume(now);
+    let hello = sender_says(&mut sender).remove(0);
+    receiver.handle_message(now, Message::Text(hello));
+    receiver.have();
+    for text in receiver_says(&mut receiver) {
+        sender.handle_message(now, &Message::Text(text));
+    }
+    assert!(receiver.ended());
+    assert_eq!(
+        of_sender(&mut sender),
+        [
+            sender::Output::Accepted,
+            sender::Output::Completed,
+            sender::Output::Close
+        ]
+    );
+}

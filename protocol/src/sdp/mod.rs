@@ -23,7 +23,7 @@ pub use crate::ice::IceCredentials as IceParameters;
 pub use codec::{Codec, H264Profile};
 pub use description::{SdpError, SessionDescription};
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use negotiation::{answer, complete, offer};
+pub use negotiation::{answer, complete, offer, reoffer};
 pub use parameters::{
     DtlsRole, LocalMedia, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
     PayloadTypes,

@@ -52,6 +52,21 @@ pub fn offer(local: &LocalParameters) -> SessionDescription {
     local.describe_session(sections)
 }
 
+/// Proposes to go on with what was settled over a renewed transport: our last description with the credentials and the
+/// certificate of `local` (RFC 8829 §5.2.2, RFC 8839 §4.4.1.1.1). Sections, formats and streams stay as they were.
+pub fn reoffer(local: &LocalParameters, last: &SessionDescription) -> SessionDescription {
+    let mut offer = SessionDescription {
+        session_version: local.session_version,
+        ..last.clone()
+    };
+    offer
+        .sections
+        .iter_mut()
+        .filter(|section| !section.rejected)
+        .for_each(|section| local.describe_transport(section, Setup::ActPass));
+    offer
+}
+
 /// Answers an offer: takes the first section of each kind both sides can do, refuses every other one.
 ///
 /// # Errors
@@ -88,6 +103,9 @@ pub fn answer(
     let transport = transport_section(offer, |index| chosen[index].is_some())?;
     let (setup, dtls_role) = match transport.setup {
         Some(Setup::Active) => (Setup::Passive, DtlsRole::Server),
+        Some(Setup::ActPass) if local.dtls_role == Some(DtlsRole::Server) => {
+            (Setup::Passive, DtlsRole::Server)
+        }
         Some(Setup::Passive | Setup::ActPass) | None => (Setup::Active, DtlsRole::Client),
     };
     let sections = offer
@@ -332,7 +350,6 @@ impl LocalParameters {
     }
 
     fn describe_session(&self, sections: Vec<MediaSection>) -> SessionDescription {
-        const FIRST_VERSION: u64 = 2; // as browsers count
         const NO_NAME: &str = "-"; // RFC 8866 §5.3 recommends it where there is none
         // RFC 9143 §7.3.3: a rejected section is in no group.
         let used = sections
@@ -340,7 +357,7 @@ impl LocalParameters {
             .filter(|section| !section.rejected && !section.mid.is_empty());
         SessionDescription {
             session_id: self.session_id,
-            session_version: FIRST_VERSION,
+            session_version: self.session_version,
             session_name: NO_NAME.to_owned(),
             bundle: used.map(|section| section.mid.clone()).collect(),
             sections,

@@ -48,12 +48,17 @@ pub struct LocalMedia {
 pub struct LocalParameters {
     /// Names our descriptions; random.
     pub session_id: u64,
+    /// Counts them (RFC 3264 §8: one more with each that differs from the one before).
+    pub session_version: u64,
     /// Our ICE credentials.
     pub ice: IceParameters,
     /// Candidates known already; others are trickled.
     pub candidates: Vec<String>,
     /// Our certificate.
     pub fingerprint: Fingerprint,
+    /// Our side of the last handshake with this peer. An answer keeps it where the offer lets us choose, as RFC 8842
+    /// §5.5 asks for while the association goes on, and browsers do beyond.
+    pub dtls_role: Option<DtlsRole>,
     /// Our canonical name (RFC 7022), also the name of our media stream.
     pub cname: String,
     /// Sound, if this client takes part in it.

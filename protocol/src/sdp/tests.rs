@@ -19,6 +19,8 @@ fn client(name: u8) -> LocalParameters {
     };
     LocalParameters {
         session_id: name.into(),
+        session_version: 2,
+        dtls_role: None,
         ice: IceParameters {
             ufrag: format!("uf{name}"),
             pwd: format!("a password of 22 chars {name}"),
@@ -49,6 +51,41 @@ fn exchange(
     let (theirs, callee_view) = answer(callee, &ours.to_string().parse()?)?;
     let caller_view = complete(&ours, &theirs.to_string().parse()?)?;
     Ok((caller_view, callee_view))
+}
+
+#[test]
+fn a_renewed_transport_has_other_keys_and_the_same_media_and_roles() {
+    let (caller, callee) = (client(1), client(2));
+    let first = offer(&caller);
+    let (last_answer, before) = answer(&callee, &first).unwrap();
+    assert_eq!(before.dtls_role, DtlsRole::Client);
+
+    // The callee offers now; it was the DTLS client, and stays it although the caller may choose.
+    let renewed = LocalParameters {
+        session_version: 3,
+        ice: client(8).ice,
+        fingerprint: client(8).fingerprint,
+        dtls_role: Some(DtlsRole::Client),
+        ..callee
+    };
+    let offered: SessionDescription = reoffer(&renewed, &last_answer).to_string().parse().unwrap();
+    let caller = LocalParameters {
+        session_version: 3,
+        dtls_role: Some(DtlsRole::Server),
+        ..caller
+    };
+    let (answered, seen_by_caller) = answer(&caller, &offered).unwrap();
+    let seen_by_callee = complete(&offered, &answered.to_string().parse().unwrap()).unwrap();
+
+    assert_eq!(offered.session_id, last_answer.session_id);
+    assert_eq!(offered.session_version, 3);
+    assert_eq!(seen_by_caller.ice, client(8).ice);
+    assert_eq!(seen_by_caller.fingerprint, client(8).fingerprint);
+    assert_eq!(seen_by_caller.dtls_role, DtlsRole::Server);
+    assert_eq!(seen_by_callee.dtls_role, DtlsRole::Client);
+    assert_eq!(seen_by_callee.audio, before.audio);
+    assert_eq!(seen_by_callee.video, before.video);
+    assert_eq!(seen_by_callee.mid, before.mid);
 }
 
 #[test]

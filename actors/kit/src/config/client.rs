@@ -82,6 +82,9 @@ section! {
         /// Time from accepting a call to its first media before it fails.
         setup_timeout_ms: u64 = 30_000, range(1000..=300_000), from_millis(setup_timeout);
 
+        /// Time an interrupted call is tried to be connected again before it ends.
+        call_reconnect_timeout_s: u64 = 60, range(1..=3600), from_secs(call_reconnect_timeout);
+
         /// Time between two sets of figures.
         stats_interval_ms: u64 = 1000, range(100..=60_000), from_millis(stats_interval);
 

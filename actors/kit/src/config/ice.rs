@@ -40,11 +40,14 @@ section! {
         /// Time without consent after which nothing is sent any more (RFC 7675 §5.1: 30000).
         consent_timeout_ms: u64 = 30_000, range(500..=30_000), from_millis(consent_timeout);
 
-        /// Silence after which the call shows that the connection is interrupted. A path without media is silent for
-        /// up to 1.2 consent intervals.
-        disconnected_timeout_ms: u64 = 7000, range(200..=60_000), from_millis(disconnected_timeout);
+        /// Silence after which the call shows that the connection is interrupted. Media and their reports come at least
+        /// once a second; a path of data alone is silent for up to 1.2 consent intervals.
+        disconnected_timeout_ms: u64 = 2500, range(200..=60_000), from_millis(disconnected_timeout);
 
-        /// Time without any working pair after which the call fails.
+        /// Further silence after which the peers look for another path (ICE restart).
+        restart_after_ms: u64 = 500, range(0..=60_000), from_millis(restart_after);
+
+        /// Time the checks may find no working pair.
         failed_timeout_ms: u64 = 30_000, range(500..=300_000), from_millis(failed_timeout);
     }
 }

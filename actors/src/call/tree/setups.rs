@@ -1,5 +1,7 @@
 //! What each component of a call is given: its settings from [`recipes`] and the addresses it tells.
 
+use std::sync::Arc;
+
 use roomrtc_kit::Keep;
 use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
 use roomrtc_protocol::rtp::payload::PayloadFormat;
@@ -25,7 +27,7 @@ impl Tree {
             .extend(self.soil.setup.stun_servers.iter().cloned());
         IceSetup {
             controlling: self.soil.setup.caller,
-            credentials: self.soil.local.credentials().clone(),
+            credentials: self.soil.credentials.clone(),
             network: self.soil.config.network.clone(),
             ice,
             events: self.soil.call.port(),
@@ -34,6 +36,7 @@ impl Tree {
             rtp_video: self.video_receiver.port(),
             rtcp: self.rtcp_reporter.port(),
             sockets: Keep::default(),
+            begun: Arc::default(),
             counters: self.counters.clone(),
         }
     }
@@ -46,7 +49,8 @@ impl Tree {
             peer_media: self.soil.call.port(),
             settings: recipes::sctp(config),
             max_channels: usize::from(config.data_channels.max_channels),
-            started: Keep::default(),
+            lost: self.soil.call.port(),
+            begun: Arc::default(),
             state: Keep::default(),
         }
     }
@@ -133,7 +137,10 @@ impl Tree {
             kind,
             settings,
             srtp: self.srtp.clone(),
-            keep: Keep::default(),
+            keep: match kind {
+                MediaKind::Audio => self.audio_numbers.clone(),
+                MediaKind::Video => self.video_numbers.clone(),
+            },
             ice: self.ice_agent.port(),
             reporter: self.rtcp_reporter.port(),
             key_frames: None,

@@ -112,7 +112,12 @@ async fn meet(client: bool, profile: &str) {
     };
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let (session, srtp, mut news) = session(&socket, &peer);
-    session.tell(StartHandshake { client, remote });
+    let certificate = Certificate::generate().unwrap();
+    session.tell(StartHandshake {
+        client,
+        remote,
+        certificate,
+    });
     let mut next = async || {
         let news = tokio::time::timeout(Duration::from_secs(10), news.recv()).await;
         news.expect("nothing happens").unwrap()
@@ -164,7 +169,6 @@ fn session(
     let (out, to) = (socket.clone(), peer.clone());
     let srtp = Srtp::default();
     let setup = DtlsSetup {
-        certificate: Certificate::generate().unwrap(),
         srtp: srtp.clone(),
         ice: Port::new(move |SendDatagrams(datagrams)| {
             let to = to.lock().unwrap().unwrap();
@@ -177,6 +181,7 @@ fn session(
         settings: DtlsSettings::default(),
         counters: Arc::default(),
         session: Keep::default(),
+        begun: Arc::default(),
     };
     Spec::new(&session, &Arbiter::current(), move || {
         DtlsSession::new(setup.clone())

@@ -39,8 +39,9 @@ const PARTS: [&str; 13] = [
     "client/ui_bridge",
 ];
 
-/// What is killed whose death takes the whole path along, and the pause allowed.
-const PATH: [(&str, f64); 3] = [
+/// What is killed whose death may take the whole transport along, and the pause allowed. By a mere panic the next life
+/// inherits it; by one that leaves nothing it is negotiated anew with the peer.
+const TRANSPORT: [(&str, f64); 3] = [
     ("call/ice_agent", 1000.0),
     ("call/dtls_session", 1500.0),
     ("call/sctp_association", 1500.0),
@@ -75,11 +76,14 @@ pub(super) fn run(runs: usize, only: Option<&str>) -> Result<()> {
         max: limit,
     };
     let parts = PARTS.iter().map(|&part| (part, SOUND, PICTURES));
-    let path = PATH
-        .iter()
-        .map(|&(part, limit)| (part, whole(limit), whole(limit)));
-    for (part, sound, pictures) in parts.chain(path) {
-        if only.is_none_or(|only| part.contains(only)) && !row(&mut clients, part, runs, [sound, pictures])? {
+    let parts = parts.map(|(part, sound, pictures)| (part, "panic", [sound, pictures]));
+    let transport = |how| {
+        TRANSPORT
+            .iter()
+            .map(move |&(part, limit)| (part, how, [whole(limit); 2]))
+    };
+    for (part, how, targets) in parts.chain(transport("panic")).chain(transport("forget")) {
+        if only.is_none_or(|only| part.contains(only)) && !row(&mut clients, part, how, runs, targets)? {
             missed.push(part);
         }
     }
@@ -88,10 +92,16 @@ pub(super) fn run(runs: usize, only: Option<&str>) -> Result<()> {
 }
 
 /// Kills one part again and again; whether the pauses stay within the targets.
-fn row(clients: &mut [Headless; 2], part: &str, runs: usize, targets: [Target; 2]) -> Result<bool> {
+fn row(
+    clients: &mut [Headless; 2],
+    part: &str,
+    how: &str,
+    runs: usize,
+    targets: [Target; 2],
+) -> Result<bool> {
     let mut pauses = [Vec::new(), Vec::new()];
     for run in 0..runs {
-        let [sound, pictures] = death(clients, run % 2, part)?;
+        let [sound, pictures] = death(clients, run % 2, part, how)?;
         pauses[0].push(sound);
         pauses[1].push(pictures);
     }
@@ -106,12 +116,13 @@ fn row(clients: &mut [Headless; 2], part: &str, runs: usize, targets: [Target; 2
     let met = within(targets[0], figures[0], figures[1]) && within(targets[1], figures[2], figures[3]);
     let [a, b, c, d] = figures;
     let verdict = if met { "" } else { "**missed**" };
-    println!("| {part} | {a:.0} | {b:.0} | {c:.0} | {d:.0} | {verdict} |");
+    let what = if how == "forget" { " with all it kept" } else { "" };
+    println!("| {part}{what} | {a:.0} | {b:.0} | {c:.0} | {d:.0} | {verdict} |");
     Ok(met)
 }
 
 /// Kills a part on one side; the longest pauses at either end.
-fn death(clients: &mut [Headless; 2], side: usize, part: &str) -> Result<[f64; 2]> {
+fn death(clients: &mut [Headless; 2], side: usize, part: &str, how: &str) -> Result<[f64; 2]> {
     let [here, there] = match clients {
         [a, b] if side == 0 => [a, b],
         [a, b] => [b, a],
@@ -121,7 +132,7 @@ fn death(clients: &mut [Headless; 2], side: usize, part: &str) -> Result<[f64; 2
     there.read();
     let seen = [here.said.len(), there.said.len()];
     let before = there.events("restarted").count();
-    here.order(&json!({"do": "crash", "actor": part}))?;
+    here.order(&json!({"do": "crash", "actor": part, "how": how}))?;
     let restarted = here.wait_until("that the part is restarted", |line| {
         line["event"] == "restarted" && line["actor"] == part
     })?;

@@ -1,0 +1,312 @@
+//! Offers and answers of a call: the first exchange, which starts the media, and those that renew the transport
+//! below them.
+
+use std::time::Instant;
+
+use actix::{AsyncContext, Context};
+use roomrtc_protocol::sdp::{
+    Fingerprint, Negotiated, SdpError, SessionDescription, answer, complete, offer, reoffer,
+};
+use roomrtc_protocol::signaling::messages::DescriptionKind;
+use tracing::{info, warn};
+
+use super::description::Transport;
+use super::renewal::{Depth, Input, Output, Renewal};
+use super::setup_clock::Moment;
+use super::{Call, Stage};
+use crate::call_port::CallNews;
+use crate::dtls_session::Certificate;
+use crate::ui_bridge::{CallEnd, CallEvent};
+
+/// What offers and answers have come to.
+#[derive(Clone)]
+pub(super) struct Negotiation {
+    /// Our end of the transport, as in our last description.
+    transport: Transport,
+    /// Our offer that waits for its answer.
+    pending: Option<SessionDescription>,
+    /// The last exchange.
+    settled: Option<Settled>,
+}
+
+/// An exchange.
+#[derive(Clone)]
+struct Settled {
+    ours: SessionDescription,
+    /// Whose keys are in use, or are being agreed on: our certificate and the peer's.
+    certificates: (Fingerprint, Fingerprint),
+    negotiated: Negotiated,
+    renewal: Renewal,
+}
+
+impl Negotiation {
+    pub(super) fn new(transport: Transport) -> Self {
+        Negotiation {
+            transport,
+            pending: None,
+            settled: None,
+        }
+    }
+}
+
+impl Call {
+    /// The first offer of a call.
+    pub(super) fn offer_call(&mut self) {
+        let offer = offer(&self.plan.local.parameters(&self.now.negotiation.transport));
+        self.offer(offer);
+    }
+
+    fn offer(&mut self, offer: SessionDescription) {
+        self.describe(DescriptionKind::Offer, &offer);
+        self.now.negotiation.pending = Some(offer);
+        self.keep();
+    }
+
+    fn describe(&self, kind: DescriptionKind, description: &SessionDescription) {
+        self.tell(CallNews::LocalDescription {
+            kind,
+            sdp: description.to_string(),
+        });
+    }
+
+    pub(super) fn remote_description(&mut self, kind: DescriptionKind, sdp: &str, ctx: &mut Context<Self>) {
+        let limits = self.plan.limits;
+        let remote = SessionDescription::parse_within(sdp, limits.description, limits.sections);
+        let taken = remote.and_then(|remote| match (kind, self.now.stage) {
+            (_, Stage::New | Stage::Ended) => Ok(()),
+            (DescriptionKind::Answer, _) => match self.now.negotiation.pending.take() {
+                Some(ours) => self.answered(ours, &remote, ctx),
+                None => {
+                    warn!("an answer nobody asked for");
+                    Ok(())
+                }
+            },
+            (DescriptionKind::Offer, Stage::Describing) => self.first_offer(&remote, ctx),
+            (DescriptionKind::Offer, _) => self.peer_renews(&remote, ctx),
+        });
+        match (taken, self.now.stage) {
+            (Ok(()), _) => {}
+            (Err(error), Stage::Describing) => {
+                warn!(%error, "the peer's description cannot be used");
+                self.end(CallEnd::NothingInCommon, ctx);
+            }
+            // The call goes on as it was settled before; what is missing is asked for again.
+            (Err(error), _) => warn!(%error, "the peer's description cannot be used"),
+        }
+    }
+
+    fn first_offer(&mut self, remote: &SessionDescription, ctx: &mut Context<Self>) -> Result<(), SdpError> {
+        if self.plan.setup.caller {
+            warn!("an offer nobody asked for");
+            return Ok(());
+        }
+        let local = self.plan.local.parameters(&self.now.negotiation.transport);
+        let (ours, negotiated) = answer(&local, remote)?;
+        self.describe(DescriptionKind::Answer, &ours);
+        self.connect(ours, negotiated, ctx);
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        ours: SessionDescription,
+        remote: &SessionDescription,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), SdpError> {
+        let negotiated = complete(&ours, remote)?;
+        if self.now.negotiation.settled.is_none() {
+            self.connect(ours, negotiated, ctx);
+            return Ok(());
+        }
+        let new_keys = self.renew(ours, negotiated);
+        self.transport(Input::Answered { new_keys }, ctx);
+        Ok(())
+    }
+
+    /// Both descriptions are known for the first time.
+    fn connect(&mut self, ours: SessionDescription, negotiated: Negotiated, ctx: &mut Context<Self>) {
+        self.now.clock.note(Moment::Negotiated, Instant::now());
+        self.now.expects_media = negotiated.receives_audio() || negotiated.receives_video();
+        let tree = self.plan.tree.clone();
+        self.use_path(&negotiated);
+        self.use_keys(&negotiated);
+        tree.start_media(&negotiated);
+        self.peer_media();
+        self.now.negotiation.settled = Some(Settled {
+            certificates: self.certificates(&negotiated),
+            renewal: Renewal::new(self.plan.limits.patience, !self.plan.setup.caller),
+            ours,
+            negotiated,
+        });
+        self.event(CallEvent::Connecting { user: self.user() });
+        self.enter(Stage::Connecting);
+        self.await_renewal(ctx);
+    }
+
+    /// The peer looks for the transport of `negotiated`; so do we.
+    fn use_path(&mut self, negotiated: &Negotiated) {
+        let tree = &self.plan.tree;
+        tree.set_remote_ice(negotiated);
+        let early = std::mem::take(&mut self.now.early_candidates);
+        let candidates = negotiated.candidates.iter().cloned().chain(early);
+        candidates.for_each(|candidate| tree.add_remote_candidate(candidate));
+    }
+
+    fn use_keys(&mut self, negotiated: &Negotiated) {
+        let transport = &mut self.now.negotiation.transport;
+        transport.role = Some(negotiated.dtls_role);
+        let tree = &self.plan.tree;
+        tree.start_handshake(negotiated, transport.certificate.clone());
+        tree.start_data(negotiated);
+    }
+
+    fn certificates(&self, negotiated: &Negotiated) -> (Fingerprint, Fingerprint) {
+        let ours = self.now.negotiation.transport.certificate.fingerprint();
+        (ours, negotiated.fingerprint)
+    }
+
+    // --- another transport below a running call ----------------------------------------------------------------
+
+    /// Something of the transport was lost or found.
+    pub(super) fn transport(&mut self, input: Input, ctx: &mut Context<Self>) {
+        if self.now.stage == Stage::Ended {
+            return;
+        }
+        if let Some(settled) = &mut self.now.negotiation.settled {
+            let outputs = settled.renewal.handle(Instant::now(), input);
+            self.carry_out(outputs, ctx);
+        }
+        self.keep();
+    }
+
+    /// Sets the timer of the renewal.
+    pub(super) fn await_renewal(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.renewal_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let settled = self.now.negotiation.settled.as_ref();
+        let next = settled.and_then(|settled| settled.renewal.next_timeout());
+        self.renewal_timer = next.filter(|_| self.now.stage != Stage::Ended).map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            ctx.run_later(left, |this, ctx| {
+                this.renewal_timer = None;
+                if let Some(settled) = &mut this.now.negotiation.settled {
+                    let outputs = settled.renewal.handle_timeout(Instant::now());
+                    this.carry_out(outputs, ctx);
+                }
+            })
+        });
+    }
+
+    fn carry_out(&mut self, outputs: Vec<Output>, ctx: &mut Context<Self>) {
+        for output in outputs {
+            match (output, self.now.stage) {
+                (Output::Offer(depth), _) => self.offer_transport(depth),
+                (Output::Interrupted, Stage::Connected) => {
+                    self.enter(Stage::Interrupted);
+                    self.event(CallEvent::Reconnecting);
+                }
+                (Output::Resumed, Stage::Interrupted) => {
+                    self.enter(Stage::Connected);
+                    self.event(CallEvent::Resumed);
+                }
+                (Output::Interrupted | Output::Resumed, _) => {}
+                (Output::GiveUp, _) => self.end(CallEnd::NoPath, ctx),
+            }
+        }
+        self.keep();
+        self.await_renewal(ctx);
+    }
+
+    /// Offers the peer another transport; the one in use serves until there is an answer, and the path of it until
+    /// another is found.
+    fn offer_transport(&mut self, depth: Depth) {
+        info!(?depth, "another transport is offered");
+        self.restart_transport(depth);
+        let Negotiation {
+            settled, transport, ..
+        } = &self.now.negotiation;
+        if let Some(settled) = settled {
+            let offer = reoffer(&self.plan.local.parameters(transport), &settled.ours);
+            self.offer(offer);
+        }
+    }
+
+    fn restart_transport(&mut self, depth: Depth) {
+        let transport = &mut self.now.negotiation.transport;
+        transport.restart();
+        if depth == Depth::Keys {
+            match Certificate::generate() {
+                Ok(certificate) => transport.certificate = certificate,
+                Err(error) => warn!(%error, "no other keys"),
+            }
+        }
+        self.plan.tree.restart_ice(transport.credentials.clone());
+    }
+
+    /// The peer offers another transport.
+    fn peer_renews(&mut self, remote: &SessionDescription, ctx: &mut Context<Self>) -> Result<(), SdpError> {
+        let Some(settled) = &self.now.negotiation.settled else {
+            return Ok(());
+        };
+        // Tried first: what cannot be answered changes nothing.
+        let local = self.plan.local.parameters(&self.now.negotiation.transport);
+        let (_, negotiated) = answer(&local, remote)?;
+        let new_keys = self.certificates(&negotiated) != settled.certificates;
+        let mut renewal = settled.renewal.clone();
+        let Some(outputs) = renewal.offered(Instant::now(), new_keys) else {
+            info!("the peer's offer crossed ours, which stands");
+            return Ok(());
+        };
+        info!(new_keys, "the peer offers another transport");
+        self.now.negotiation.pending = None;
+        self.restart_transport(Depth::Path);
+        let local = self.plan.local.parameters(&self.now.negotiation.transport);
+        let (ours, negotiated) = answer(&local, remote)?;
+        self.describe(DescriptionKind::Answer, &ours);
+        if let Some(settled) = &mut self.now.negotiation.settled {
+            settled.renewal = renewal;
+        }
+        self.renew(ours, negotiated);
+        self.carry_out(outputs, ctx);
+        Ok(())
+    }
+
+    /// Goes over to what was agreed on; tells whether with other keys.
+    fn renew(&mut self, ours: SessionDescription, negotiated: Negotiated) -> bool {
+        let certificates = self.certificates(&negotiated);
+        let Some(before) = self.now.negotiation.settled.take() else {
+            return false;
+        };
+        let new_keys = certificates != before.certificates;
+        self.use_path(&negotiated);
+        if new_keys {
+            self.use_keys(&negotiated);
+            self.peer_media();
+        }
+        let media = |negotiated: &Negotiated| (negotiated.audio.clone(), negotiated.video.clone());
+        if media(&negotiated) != media(&before.negotiated) {
+            info!("the peer's streams are others now");
+            self.plan.tree.stop_for_other_media();
+        }
+        self.now.negotiation.settled = Some(Settled {
+            ours,
+            certificates,
+            negotiated,
+            renewal: before.renewal,
+        });
+        self.keep();
+        new_keys
+    }
+
+    /// A supervisor has ended in good order: that of the former media, or the call is over.
+    pub(super) fn stopped(&mut self, name: &str) {
+        let tree = &self.plan.tree;
+        if self.now.stage != Stage::Ended
+            && tree.former_media_gone(name)
+            && let Some(settled) = &self.now.negotiation.settled
+        {
+            tree.start_media(&settled.negotiated);
+        }
+    }
+}

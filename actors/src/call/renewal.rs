@@ -1,0 +1,238 @@
+//! When the transport of a running call is made anew: a plain value that hears what was lost and found, and says when
+//! to offer what. No actor, no clock.
+//!
+//! A transport has a path (ICE) and keys (DTLS, with SRTP and SCTP on it). What is lost is renegotiated with the peer:
+//! the path alone by an ICE restart (RFC 8445 §9), the keys by a new certificate with everything below it
+//! (RFC 8842 §5). It is tried again, less and less often, until the time is over. When both offer at once, the callee
+//! gives way (perfect negotiation, W3C WebRTC §10.7).
+
+use std::time::{Duration, Instant};
+
+/// How much is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Another path for the same keys.
+    Path,
+    /// Other keys too, on another path.
+    Keys,
+}
+
+/// What happens to the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// Nothing has come over the path for a while.
+    PathSilent,
+    /// There is no path.
+    PathLost,
+    /// The path works.
+    PathFound,
+    /// The keys, or what they protected, are lost.
+    KeysLost,
+    /// The peer has closed its side, most likely because the call is over, which somebody else will tell.
+    KeysClosed,
+    /// There are keys.
+    KeysReady,
+    /// The peer's answer to our offer; whether new keys must be agreed on.
+    Answered { new_keys: bool },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Send the peer an offer.
+    Offer(Depth),
+    /// The call is interrupted.
+    Interrupted,
+    /// It goes on.
+    Resumed,
+    /// It cannot be mended.
+    GiveUp,
+}
+
+/// Times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// From the silence of the path to the search for another.
+    pub(super) silence: Duration,
+    /// From the first loss to the end of the call.
+    pub(super) total: Duration,
+}
+
+/// What the peer's close of its side usually precedes: the news that the call is over.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+/// From an offer to the next, if the first leads to nothing; doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(12);
+/// Before what was just renewed and is lost again is renewed once more; one more each time.
+const FLAP_PAUSE: Duration = Duration::from_secs(1);
+/// The callee waits this much longer, so that two who miss the path together seldom offer together.
+const COURTESY: Duration = Duration::from_millis(300);
+/// A transport that held for so long starts with short pauses when it is lost again.
+const HELD: Duration = Duration::from_secs(10);
+
+/// The state of the transport.
+#[derive(Clone, Debug)]
+pub(super) struct Renewal {
+    patience: Patience,
+    /// Whether we give way when both offer.
+    polite: bool,
+    path: bool,
+    keys: bool,
+    /// Since when something is missing.
+    broken: Option<Instant>,
+    /// Our offer that has no answer yet.
+    offered: Option<Depth>,
+    /// When to offer (again).
+    next: Option<Instant>,
+    /// Offers since the transport was last whole for long.
+    attempts: u32,
+    whole_since: Option<Instant>,
+}
+
+impl Renewal {
+    /// A transport that has been settled for the first time and is whole as far as anybody knows.
+    pub(super) fn new(patience: Patience, polite: bool) -> Self {
+        Renewal {
+            patience,
+            polite,
+            path: true,
+            keys: true,
+            broken: None,
+            offered: None,
+            next: None,
+            attempts: 0,
+            whole_since: None,
+        }
+    }
+
+    /// Takes what happened.
+    pub(super) fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        match input {
+            Input::PathSilent => {
+                self.path = false;
+                let courtesy = if self.polite { COURTESY } else { Duration::ZERO };
+                self.broke(now, self.patience.silence + courtesy)
+            }
+            Input::PathLost => {
+                self.path = false;
+                self.broke(now, Duration::ZERO)
+            }
+            Input::KeysLost => {
+                self.keys = false;
+                self.broke(now, Duration::ZERO)
+            }
+            Input::KeysClosed => {
+                self.keys = false;
+                self.broke(now, CLOSE_GRACE)
+            }
+            Input::PathFound => {
+                self.path = true;
+                self.mended(now)
+            }
+            Input::KeysReady => {
+                self.keys = true;
+                self.mended(now)
+            }
+            Input::Answered { new_keys } => {
+                self.settled(now, new_keys);
+                self.mended(now)
+            }
+        }
+    }
+
+    /// The peer offers; whether new keys must be agreed on. `None`: ours stands, for the peer gives way.
+    pub(super) fn offered(&mut self, now: Instant, new_keys: bool) -> Option<Vec<Output>> {
+        if self.offered.is_some() && !self.polite {
+            return None;
+        }
+        // Whatever was to be asked for may come by the peer's offer.
+        self.next = self.broken.map(|_| now + self.pause());
+        self.settled(now, new_keys);
+        match new_keys {
+            true => Some(self.broke(now, self.pause())),
+            false => Some(Vec::new()),
+        }
+    }
+
+    /// Offer and answer are exchanged. Keys that were lost meanwhile and are not agreed on with them are asked for next.
+    fn settled(&mut self, now: Instant, new_keys: bool) {
+        self.offered = None;
+        if !self.keys && !new_keys {
+            self.next = Some(now);
+        }
+        self.keys &= !new_keys;
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Output> {
+        if self.gives_up().is_some_and(|at| now >= at) {
+            self.next = None;
+            self.broken = None;
+            return vec![Output::GiveUp];
+        }
+        if self.next.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        let depth = if self.keys { Depth::Path } else { Depth::Keys };
+        self.next = Some(now + self.pause());
+        self.attempts += 1;
+        self.offered = Some(depth);
+        vec![Output::Offer(depth)]
+    }
+
+    /// When [`Renewal::handle_timeout`] wants to be called.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        [self.next, self.gives_up()].into_iter().flatten().min()
+    }
+
+    fn gives_up(&self) -> Option<Instant> {
+        self.broken.map(|since| since + self.patience.total)
+    }
+
+    fn pause(&self) -> Duration {
+        (FIRST_PAUSE * 2_u32.saturating_pow(self.attempts)).min(LONGEST_PAUSE)
+    }
+
+    /// Something is missing: an offer is due after `wait`, unless one is under way.
+    fn broke(&mut self, now: Instant, wait: Duration) -> Vec<Output> {
+        let held = self.whole_since.take();
+        if held.is_some_and(|since| now.saturating_duration_since(since) >= HELD) {
+            self.attempts = 0;
+        }
+        // What is lost again and again waits longer each time.
+        let again = FLAP_PAUSE * self.attempts.saturating_sub(1);
+        let at = now + wait.max(again.min(LONGEST_PAUSE));
+        self.next = match self.next {
+            Some(already) if self.offered.is_some() => Some(already),
+            Some(already) => Some(already.min(at)),
+            None => Some(at),
+        };
+        match self.broken {
+            Some(_) => Vec::new(),
+            None => {
+                self.broken = Some(now);
+                vec![Output::Interrupted]
+            }
+        }
+    }
+
+    /// Something is there again.
+    fn mended(&mut self, now: Instant) -> Vec<Output> {
+        // An offer without its answer leaves nothing settled.
+        if !self.path || !self.keys || self.offered.is_some() {
+            return Vec::new();
+        }
+        self.next = None;
+        match self.broken.take() {
+            Some(_) => {
+                self.whole_since = Some(now);
+                vec![Output::Resumed]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "renewal_tests.rs"]
+mod tests;

@@ -1,0 +1,137 @@
+//! Two parties whose transport breaks, in virtual time.
+
+use super::*;
+
+const PATIENCE: Patience = Patience {
+    silence: Duration::from_millis(500),
+    total: Duration::from_secs(60),
+};
+
+fn caller() -> Renewal {
+    Renewal::new(PATIENCE, false)
+}
+
+fn callee() -> Renewal {
+    Renewal::new(PATIENCE, true)
+}
+
+/// Lets the time run to the next thing due.
+fn wait(renewal: &mut Renewal, now: &mut Instant) -> Vec<Output> {
+    *now = renewal.next_timeout().expect("something is due").max(*now);
+    renewal.handle_timeout(*now)
+}
+
+#[test]
+fn a_path_that_speaks_again_is_not_replaced() {
+    let (mut caller, now) = (caller(), Instant::now());
+    assert_eq!(caller.handle(now, Input::PathSilent), [Output::Interrupted]);
+    let later = now + Duration::from_millis(400);
+    assert_eq!(caller.handle_timeout(later), []);
+    assert_eq!(caller.handle(later, Input::PathFound), [Output::Resumed]);
+    assert_eq!(caller.next_timeout(), None);
+}
+
+#[test]
+fn a_silent_path_is_replaced_and_the_caller_asks_first() {
+    let (mut caller, mut callee, mut now) = (caller(), callee(), Instant::now());
+    caller.handle(now, Input::PathSilent);
+    callee.handle(now, Input::PathSilent);
+    assert!(caller.next_timeout() < callee.next_timeout());
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Path)]);
+    assert_eq!(callee.offered(now, false), Some(vec![]));
+    assert_eq!(caller.handle(now, Input::Answered { new_keys: false }), []);
+    for one in [&mut caller, &mut callee] {
+        assert_eq!(one.handle(now, Input::PathFound), [Output::Resumed]);
+        assert_eq!(one.next_timeout(), None);
+    }
+}
+
+#[test]
+fn lost_keys_are_renewed_at_once_and_the_peer_is_only_interrupted() {
+    let (mut caller, mut callee, mut now) = (caller(), callee(), Instant::now());
+    let begin = now;
+    assert_eq!(callee.handle(now, Input::KeysLost), [Output::Interrupted]);
+    assert_eq!(wait(&mut callee, &mut now), [Output::Offer(Depth::Keys)]);
+    assert_eq!(now, begin);
+    assert_eq!(caller.offered(now, true), Some(vec![Output::Interrupted]));
+    callee.handle(now, Input::Answered { new_keys: true });
+    for one in [&mut caller, &mut callee] {
+        assert_eq!(
+            one.handle(now, Input::PathFound),
+            [],
+            "not before the keys are there"
+        );
+        assert_eq!(one.handle(now, Input::KeysReady), [Output::Resumed]);
+    }
+}
+
+#[test]
+fn when_both_offer_the_callee_gives_way() {
+    let (mut caller, mut callee, mut now) = (caller(), callee(), Instant::now());
+    caller.handle(now, Input::KeysLost);
+    callee.handle(now, Input::KeysLost);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Keys)]);
+    assert_eq!(wait(&mut callee, &mut now), [Output::Offer(Depth::Keys)]);
+    assert_eq!(caller.offered(now, true), None);
+    assert_eq!(callee.offered(now, true), Some(vec![]));
+    caller.handle(now, Input::Answered { new_keys: true });
+    assert_eq!(caller.handle(now, Input::KeysReady), [Output::Resumed]);
+    assert_eq!(callee.handle(now, Input::KeysReady), [Output::Resumed]);
+}
+
+#[test]
+fn a_loss_during_a_smaller_renewal_is_not_forgotten() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    caller.handle(now, Input::PathLost);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Path)]);
+    caller.handle(now, Input::KeysLost);
+    caller.handle(now, Input::Answered { new_keys: false });
+    assert_eq!(caller.handle(now, Input::PathFound), []);
+    assert_eq!(caller.next_timeout(), Some(now));
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Keys)]);
+}
+
+#[test]
+fn it_is_tried_again_ever_less_often_until_the_time_is_over() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    let begin = now;
+    caller.handle(now, Input::PathLost);
+    let mut offers = Vec::new();
+    loop {
+        match wait(&mut caller, &mut now)[..] {
+            [Output::Offer(Depth::Path)] => offers.push((now - begin).as_secs()),
+            [Output::GiveUp] => break,
+            ref other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(offers, [0, 3, 9, 21, 33, 45, 57]);
+    assert_eq!(now - begin, PATIENCE.total);
+    assert_eq!(caller.next_timeout(), None);
+}
+
+#[test]
+fn a_peer_that_closes_gets_a_moment_to_say_that_the_call_is_over() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    let begin = now;
+    assert_eq!(caller.handle(now, Input::KeysClosed), [Output::Interrupted]);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Keys)]);
+    assert_eq!(now - begin, CLOSE_GRACE);
+}
+
+#[test]
+fn keys_that_are_lost_again_and_again_are_renewed_ever_less_often() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        let lost = now;
+        caller.handle(now, Input::KeysLost);
+        assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Keys)]);
+        pauses.push((now - lost).as_secs());
+        caller.handle(now, Input::Answered { new_keys: true });
+        assert_eq!(caller.handle(now, Input::KeysReady), [Output::Resumed]);
+    }
+    assert_eq!(pauses, [0, 0, 1, 2, 3]);
+    now += HELD;
+    caller.handle(now, Input::KeysLost);
+    assert_eq!(caller.next_timeout(), Some(now));
+}
