@@ -349,7 +349,7 @@ impl IceAgent {
             batch.dropped += train.datagrams().len() as u64;
             return;
         }
-        if self.path.is_some_and(|(_, remote)| remote == train.remote) {
+        if self.path.is_some() {
             self.agent.heard(batch.received_at);
         }
         for datagram in train.to_owned() {

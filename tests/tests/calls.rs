@@ -166,32 +166,6 @@ fn muting_and_switching_the_camera_off_reach_the_other_side() -> Result<()> {
 }
 
 #[test]
-fn a_call_goes_on_without_a_camera_that_keeps_failing_until_it_is_switched_on_again() -> Result<()> {
-    let server = Server::start(&[])?;
-    let fragile = ["--set", "debug.chaos=true", "--set", "client.restart_limit=0"];
-    let [mut ana, mut ben] = pair(&server, &fragile, &["--answer", "any"])?;
-    ana.wait_for("connected")?;
-    ben.wait_until("that pictures flow", |line| {
-        number(line, ["video", "fps_decoded"]) > 20.0
-    })?;
-    ana.order(&json!({"do": "crash", "actor": "call/capture/video"}))?;
-    ana.wait_until("that the camera is given up", |line| {
-        line["event"] == "notice" && line["notice"] == "camera_given_up"
-    })?;
-    ben.wait_until("that there are no pictures, and sound", |line| {
-        line["event"] == "stats"
-            && number(line, ["video", "fps_received"]) == 0.0
-            && number(line, ["audio", "level_dbfs"]) > -30.0
-    })?;
-    ana.order(&json!({"do": "camera_on"}))?;
-    ben.wait_until("that pictures are back", |line| {
-        number(line, ["video", "fps_decoded"]) > 20.0
-    })?;
-    ensure!(ana.events("ended").count() == 0, "the call ended");
-    Ok(())
-}
-
-#[test]
 fn a_file_can_be_refused() -> Result<()> {
     let server = Server::start(&[])?;
     let file = server.folder().join("unwanted.bin");
@@ -205,51 +179,5 @@ fn a_file_can_be_refused() -> Result<()> {
         line["event"] == "file" && line["state"] == "failed"
     })?;
     ensure!(failed["reason"] == "declined", "{failed}");
-    Ok(())
-}
-
-#[test]
-fn a_server_that_was_killed_and_started_again_knows_the_running_call() -> Result<()> {
-    let mut server = Server::start(&[])?;
-    let [mut ana, mut ben] = pair(&server, &[], &["--answer", "any"])?;
-    ana.wait_for("connected")?;
-    ben.wait_for("connected")?;
-    server.kill()?;
-    ana.wait_for("offline")?;
-    server.start_again()?;
-    for client in [&mut ana, &mut ben] {
-        client.wait_until("that the session goes on", |line| {
-            line["event"] == "online" && line["resumed"] == true
-        })?;
-        client.wait_until("that the other is in a call", |line| {
-            line["event"] == "users" && line["users"][0]["presence"] == "busy"
-        })?;
-    }
-    ana.order(&json!({"do": "hangup"}))?;
-    for client in [&mut ana, &mut ben] {
-        let ended = client.wait_for("ended")?;
-        ensure!(ended["reason"] == "hung_up", "{ended}");
-        ensure!(
-            client.events("interrupted").count() == 0,
-            "the media were disturbed"
-        );
-        ensure!(client.events("restarted").count() == 0, "something died");
-    }
-    Ok(())
-}
-
-#[test]
-fn a_call_goes_on_when_the_server_is_gone() -> Result<()> {
-    let server = Server::start(&[])?;
-    let [mut ana, mut ben] = pair(&server, &[], &["--answer", "any"])?;
-    ana.wait_for("connected")?;
-    ben.wait_for("connected")?;
-    server.kill()?;
-    for _ in 0..8 {
-        let stats = ben.wait_for("stats")?;
-        ensure!(stats["video"]["fps_decoded"].is_number(), "{stats}");
-    }
-    let stats = ben.wait_for("stats")?;
-    ensure!(number(&stats, ["video", "fps_decoded"]) > 20.0, "{stats}");
     Ok(())
 }

@@ -78,6 +78,8 @@ pub(super) struct Renewal {
     polite: bool,
     path: bool,
     keys: bool,
+    /// The peer has closed its side; when to believe that it did not mean the call.
+    closed: Option<Instant>,
     /// Since when something is missing.
     broken: Option<Instant>,
     /// Our offer that has no answer yet.
@@ -97,6 +99,7 @@ impl Renewal {
             polite,
             path: true,
             keys: true,
+            closed: None,
             broken: None,
             offered: None,
             next: None,
@@ -122,8 +125,8 @@ impl Renewal {
                 self.broke(now, Duration::ZERO)
             }
             Input::KeysClosed => {
-                self.keys = false;
-                self.broke(now, CLOSE_GRACE)
+                self.closed = Some(now + CLOSE_GRACE);
+                Vec::new()
             }
             Input::PathFound => {
                 self.path = true;
@@ -131,6 +134,7 @@ impl Renewal {
             }
             Input::KeysReady => {
                 self.keys = true;
+                self.closed = None;
                 self.mended(now)
             }
             Input::Answered { new_keys } => {
@@ -146,6 +150,7 @@ impl Renewal {
             return None;
         }
         // Whatever was to be asked for may come by the peer's offer.
+        self.closed = None;
         self.next = self.broken.map(|_| now + self.pause());
         self.settled(now, new_keys);
         match new_keys {
@@ -170,6 +175,10 @@ impl Renewal {
             self.broken = None;
             return vec![Output::GiveUp];
         }
+        if self.closed.is_some_and(|at| now >= at) {
+            self.closed = None;
+            return self.handle(now, Input::KeysLost);
+        }
         if self.next.is_none_or(|at| now < at) {
             return Vec::new();
         }
@@ -182,7 +191,10 @@ impl Renewal {
 
     /// When [`Renewal::handle_timeout`] wants to be called.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        [self.next, self.gives_up()].into_iter().flatten().min()
+        [self.next, self.closed, self.gives_up()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn gives_up(&self) -> Option<Instant> {

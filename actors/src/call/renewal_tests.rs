@@ -113,7 +113,8 @@ fn it_is_tried_again_ever_less_often_until_the_time_is_over() {
 fn a_peer_that_closes_gets_a_moment_to_say_that_the_call_is_over() {
     let (mut caller, mut now) = (caller(), Instant::now());
     let begin = now;
-    assert_eq!(caller.handle(now, Input::KeysClosed), [Output::Interrupted]);
+    assert_eq!(caller.handle(now, Input::KeysClosed), []);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Interrupted]);
     assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Keys)]);
     assert_eq!(now - begin, CLOSE_GRACE);
 }

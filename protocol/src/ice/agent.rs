@@ -241,7 +241,7 @@ impl IceAgent {
         true
     }
 
-    /// Something else than STUN came from the selected pair's remote address.
+    /// Something else than STUN came from an address of the peer: a sign of life.
     pub fn heard(&mut self, now: Instant) {
         if let Some(consent) = &mut self.consent {
             consent.heard(now);

@@ -1,0 +1,217 @@
+//! What a call survives, one story for each way of dying.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use roomrtc_tests::chaos;
+use roomrtc_tests::harness::{Headless, Server};
+use serde_json::{Value, json};
+
+const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
+const CHAOS: [&str; 2] = ["--set", "debug.chaos=true"];
+
+/// For the chaos, unless `ROOMRTC_SEED` says otherwise.
+const SEED: u64 = 20_261_126;
+
+/// Two in a call: ana has called ben.
+fn pair(server: &Server, caller: &[&str], callee: &[&str]) -> Result<[Headless; 2]> {
+    let callee = [&MEDIA[..], &["--answer", "any"], callee].concat();
+    let mut ben = server.client("ben", &callee)?;
+    ben.wait_for("online")?;
+    let mut ana = server.client("ana", &[&MEDIA[..], &["--call", "ben"], caller].concat())?;
+    ana.wait_for("connected")?;
+    ben.wait_for("connected")?;
+    Ok([ana, ben])
+}
+
+fn number(line: &Value, path: [&str; 2]) -> f64 {
+    line[path[0]][path[1]].as_f64().unwrap_or_default()
+}
+
+/// The next second in which pictures and sound of the other arrive.
+fn hears_and_sees(client: &mut Headless) -> Result<()> {
+    client.wait_until("that pictures and sound arrive", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0 && number(line, ["audio", "level_dbfs"]) > -30.0
+    })?;
+    Ok(())
+}
+
+/// Kills a part so that nothing of it is left.
+fn lose(client: &mut Headless, actor: &str) -> Result<()> {
+    client.order(&json!({"do": "crash", "actor": actor, "how": "forget"}))
+}
+
+/// Neither of the two ended the call or lost anything else.
+fn check(clients: &mut [Headless; 2], restarts: usize) -> Result<()> {
+    let mut seen = 0;
+    for client in clients {
+        client.read();
+        ensure!(
+            client.events("ended").count() == 0,
+            "the call ended: {:#?}",
+            client.said
+        );
+        seen += client.events("restarted").count();
+    }
+    ensure!(seen == restarts, "{seen} parts died instead of {restarts}");
+    Ok(())
+}
+
+/// A part is lost on either side, one after the other, and comes again by itself. The other side may not even notice.
+fn survives_the_loss_of(actor: &str) -> Result<()> {
+    let server = Server::start(&[])?;
+    let mut clients = pair(&server, &CHAOS, &CHAOS)?;
+    for side in 0..2 {
+        lose(&mut clients[side], actor)?;
+        for event in ["interrupted", "resumed", "restarted"] {
+            clients[side].wait_for(event)?;
+        }
+        for client in &mut clients {
+            hears_and_sees(client)?;
+        }
+    }
+    check(&mut clients, 2)
+}
+
+#[test]
+fn a_call_finds_another_path_when_the_ice_agent_dies_with_its_sockets() -> Result<()> {
+    survives_the_loss_of("call/ice_agent")
+}
+
+#[test]
+fn a_call_agrees_on_other_keys_when_the_dtls_session_dies_with_its_own() -> Result<()> {
+    survives_the_loss_of("call/dtls_session")
+}
+
+#[test]
+fn a_call_opens_another_association_when_that_of_the_data_channels_dies() -> Result<()> {
+    survives_the_loss_of("call/sctp_association")
+}
+
+#[test]
+fn two_who_lose_their_keys_at_once_agree_on_others() -> Result<()> {
+    let server = Server::start(&[])?;
+    let mut clients = pair(&server, &CHAOS, &CHAOS)?;
+    for client in &mut clients {
+        lose(client, "call/dtls_session")?;
+    }
+    for client in &mut clients {
+        client.wait_for("resumed")?;
+        client.wait_for("restarted")?;
+        hears_and_sees(client)?;
+    }
+    check(&mut clients, 2)
+}
+
+fn write_file(path: &Path, mib: usize) -> Result<blake3::Hash> {
+    let mut bytes = vec![0_u8; mib << 20];
+    blake3::Hasher::new()
+        .update(b"a file of this test")
+        .finalize_xof()
+        .fill(&mut bytes);
+    std::fs::write(path, &bytes)?;
+    Ok(blake3::hash(&bytes))
+}
+
+#[test]
+fn a_file_in_flight_arrives_whole_although_its_association_is_lost_on_either_side() -> Result<()> {
+    let server = Server::start(&[])?;
+    let received = server.folder().join("received");
+    let accept = ["--accept-files", received.to_str().context("path")?];
+    let mut clients = pair(&server, &CHAOS, &[&CHAOS[..], &accept].concat())?;
+    let file = server.folder().join("film.bin");
+    let hash = write_file(&file, 256)?;
+    clients[0].order(&json!({"do": "send", "path": file}))?;
+    for (side, part) in [(0, "call/sctp_association"), (1, "call/dtls_session")] {
+        clients[1].wait_until("that some of it has come", |line| line["state"] == "progress")?;
+        lose(&mut clients[side], part)?;
+        clients[1].wait_for("resumed")?;
+    }
+    let completed = clients[1].wait_until("that it is complete", |line| {
+        line["event"] == "file" && line["state"] == "completed"
+    })?;
+    ensure!(completed["hash"] == hash.to_hex().as_str(), "{completed}");
+    let offered = clients[1].said.iter().filter(|line| line["state"] == "incoming");
+    ensure!(offered.count() == 1, "it was asked for again");
+    check(&mut clients, 2)
+}
+
+#[test]
+fn a_server_that_was_killed_and_started_again_knows_the_running_call() -> Result<()> {
+    let mut server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &[])?;
+    server.kill()?;
+    ana.wait_for("offline")?;
+    server.start_again()?;
+    for client in [&mut ana, &mut ben] {
+        client.wait_until("that the session goes on", |line| {
+            line["event"] == "online" && line["resumed"] == true
+        })?;
+        client.wait_until("that the other is in a call", |line| {
+            line["event"] == "users" && line["users"][0]["presence"] == "busy"
+        })?;
+    }
+    ana.order(&json!({"do": "hangup"}))?;
+    for client in [&mut ana, &mut ben] {
+        let ended = client.wait_for("ended")?;
+        ensure!(ended["reason"] == "hung_up", "{ended}");
+        ensure!(
+            client.events("interrupted").count() == 0,
+            "the media were disturbed"
+        );
+        ensure!(client.events("restarted").count() == 0, "something died");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_goes_on_when_the_server_is_gone() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [_ana, mut ben] = pair(&server, &[], &[])?;
+    server.kill()?;
+    for _ in 0..8 {
+        let stats = ben.wait_for("stats")?;
+        ensure!(stats["video"]["fps_decoded"].is_number(), "{stats}");
+    }
+    let stats = ben.wait_for("stats")?;
+    ensure!(number(&stats, ["video", "fps_decoded"]) > 20.0, "{stats}");
+    Ok(())
+}
+
+#[test]
+fn a_call_goes_on_without_a_camera_that_keeps_failing_until_it_is_switched_on_again() -> Result<()> {
+    let server = Server::start(&[])?;
+    let fragile = ["--set", "debug.chaos=true", "--set", "client.restart_limit=0"];
+    let [mut ana, mut ben] = pair(&server, &fragile, &[])?;
+    ben.wait_until("that pictures flow", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0
+    })?;
+    ana.order(&json!({"do": "crash", "actor": "call/capture/video"}))?;
+    ana.wait_until("that the camera is given up", |line| {
+        line["event"] == "notice" && line["notice"] == "camera_given_up"
+    })?;
+    ben.wait_until("that there are no pictures, and sound", |line| {
+        line["event"] == "stats"
+            && number(line, ["video", "fps_received"]) == 0.0
+            && number(line, ["audio", "level_dbfs"]) > -30.0
+    })?;
+    ana.order(&json!({"do": "camera_on"}))?;
+    ben.wait_until("that pictures are back", |line| {
+        number(line, ["video", "fps_decoded"]) > 20.0
+    })?;
+    ensure!(ana.events("ended").count() == 0, "the call ended");
+    Ok(())
+}
+
+#[test]
+fn a_call_goes_on_and_its_files_arrive_while_a_part_dies_every_half_second() -> Result<()> {
+    let seed = std::env::var("ROOMRTC_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or(SEED);
+    println!("ROOMRTC_SEED={seed}");
+    let outcome = chaos::run(Duration::from_secs(30), seed)?;
+    println!("{outcome:?}");
+    Ok(())
+}
