@@ -46,6 +46,8 @@ pub struct CallSetup {
     pub user: String,
     /// Whether we are the caller, who sends the offer (and controls ICE).
     pub caller: bool,
+    /// Whether an earlier run of this client died in the call: the peer is in it, and we ask for another transport.
+    pub rejoin: bool,
     /// When the acceptance was heard here; set-up times count from it.
     pub accepted_at: Instant,
     /// What to send.

@@ -38,6 +38,8 @@ pub mod srtp;
 pub mod stats;
 mod trouble;
 pub mod ui_bridge;
+pub mod unfinished_call;
+mod whole_file;
 
 /// One UDP payload that arrived.
 #[derive(Clone, Debug)]

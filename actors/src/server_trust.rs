@@ -4,12 +4,14 @@
 //! What the user confirmed lies in `known_servers.ron`, a map from `HOST:PORT` to `sha256:…`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use roomrtc_protocol::signaling::CertificateHash;
 use thiserror::Error;
+
+use crate::whole_file;
 
 /// The file's name inside `client.data_dir`.
 const FILE: &str = "known_servers.ron";
@@ -87,7 +89,7 @@ impl KnownServers {
         let written = self
             .text()
             .map_err(io::Error::other)
-            .and_then(|text| write_whole(&self.path, &text));
+            .and_then(|text| whole_file::write(&self.path, &text));
         written.map_err(|source| file_error(&self.path, source))
     }
 
@@ -102,19 +104,6 @@ impl KnownServers {
             "// Servers whose certificate was confirmed by its fingerprint.\n{list}\n"
         ))
     }
-}
-
-/// A crash leaves the old file or the new one, never half of one.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let partial = path.with_extension("ron.partial");
-    let mut file = File::create(&partial)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    // The rename itself is on disk once the folder is.
-    File::open(folder)?.sync_all()
 }
 
 /// A file that is half understood is refused as a whole: nobody is trusted by accident.

@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::server_trust::KnownServers;
 use crate::ui_bridge::{ConnectionState, Password};
+use crate::unfinished_call::{AcceptedCall, UnfinishedCall};
 
 pub mod address;
 mod backoff;
@@ -76,6 +77,18 @@ pub struct LogIn {
 #[derive(Clone, Copy, Debug)]
 pub struct LogOut;
 
+/// Resume the session in which an earlier run of this client died in a call; [`SignalingNews::Unfinished`] names the
+/// call.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejoin {
+    /// Only to leave the call: the root hears nothing of it until the server tells it.
+    pub leave: bool,
+}
+
+/// The call that a next run could rejoin, should this one die: it is written down together with the session.
+#[derive(Clone, Debug)]
+pub struct LeaveWord(pub Option<AcceptedCall>);
+
 /// Say this about a call; while the connection is being rebuilt it waits.
 #[derive(Clone, Debug)]
 pub struct Say(pub ClientMessage);
@@ -84,7 +97,7 @@ pub struct Say(pub ClientMessage);
 #[derive(Clone, Copy, Debug)]
 pub struct Leave;
 
-mail! { Connect; TrustServer; Disconnect; Register; LogIn; LogOut; Say; Leave; }
+mail! { Connect; TrustServer; Disconnect; Register; LogIn; LogOut; Rejoin; LeaveWord; Say; Leave; }
 
 /// What the root hears.
 #[derive(Clone, Debug)]
@@ -118,6 +131,8 @@ pub enum SignalingNews {
         /// Whether a lost session goes on.
         resumed: bool,
     },
+    /// An earlier run died in this call; its session is being resumed.
+    Unfinished(AcceptedCall),
     /// The session is over. Without a reason the server does not know it any more.
     LoggedOut(Option<GoodbyeReason>),
     /// The server refused something.
@@ -149,6 +164,7 @@ pub struct SignalingSetup {
 pub struct Memory {
     server: ServerAddress,
     token: Option<String>,
+    call: Option<AcceptedCall>,
 }
 
 /// The actor.
@@ -158,6 +174,10 @@ pub struct SignalingConnection {
     server: Option<ServerAddress>,
     /// Opens the session again.
     token: Option<String>,
+    /// The call a next run could rejoin.
+    call: Option<AcceptedCall>,
+    /// That is being written down, and whether it is not true any more.
+    writing_down: Option<Outdated>,
     /// What the user asked for before there was a connection to ask over.
     pending: Option<Request>,
     /// What the user asked for over a connection that had been idle, until it is answered.
@@ -167,6 +187,10 @@ pub struct SignalingConnection {
     /// Somebody waits for the last word to be said.
     leaving: bool,
 }
+
+/// Whether what is being written down has changed meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outdated(bool);
 
 enum Phase {
     /// Nothing to do.
@@ -206,7 +230,9 @@ impl SignalingConnection {
             setup,
             phase: Phase::Idle,
             server: memory.as_ref().map(|memory| memory.server.clone()),
+            call: memory.as_ref().and_then(|memory| memory.call.clone()),
             token: memory.and_then(|memory| memory.token),
+            writing_down: None,
             pending: None,
             unanswered: None,
             held: VecDeque::new(),
@@ -280,7 +306,7 @@ impl Handler<TrustServer> for SignalingConnection {
         let (Phase::AwaitingTrust { shown }, Some(server)) = (&self.phase, &self.server) else {
             return;
         };
-        let (shown, address, data_dir) = (*shown, server.to_string(), self.setup.settings.data_dir.clone());
+        let (shown, address, data_dir) = (*shown, server.to_string(), self.setup.settings.data_folder());
         if trust.fingerprint.parse() != Ok(shown) {
             tracing::warn!("another certificate was confirmed than the one that was shown");
             return;
@@ -365,6 +391,43 @@ impl Handler<LogOut> for SignalingConnection {
             self.forget_session();
             self.tell(SignalingNews::LoggedOut(Some(GoodbyeReason::LoggedOut)));
         }
+    }
+}
+
+impl Handler<Rejoin> for SignalingConnection {
+    type Result = ();
+
+    fn handle(&mut self, Rejoin { leave }: Rejoin, ctx: &mut Self::Context) {
+        let folder = self.setup.settings.data_folder();
+        let load = tokio::task::spawn_blocking(move || UnfinishedCall::load(&folder));
+        ctx.spawn(load.into_actor(self).map(move |loaded, connection, ctx| {
+            let known = loaded.ok().flatten();
+            let known = known.and_then(|left| Some((left.server.parse().ok()?, left.token, left.call)));
+            let Some((server, token, call)) = known else {
+                let words = "there is no call to go back to".to_owned();
+                return connection.state(ConnectionState::Failed(words));
+            };
+            connection.part(ctx);
+            connection.server = Some(server);
+            connection.token = Some(token);
+            connection.call = Some(call.clone());
+            connection.remember();
+            if !leave {
+                connection.tell(SignalingNews::Unfinished(call));
+            }
+            connection.state(ConnectionState::Connecting);
+            connection.dial(0, ctx);
+        }));
+    }
+}
+
+impl Handler<LeaveWord> for SignalingConnection {
+    type Result = ();
+
+    fn handle(&mut self, LeaveWord(call): LeaveWord, ctx: &mut Self::Context) {
+        self.call = call;
+        self.remember();
+        self.write_down(ctx);
     }
 }
 

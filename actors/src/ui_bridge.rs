@@ -95,6 +95,10 @@ pub enum Command {
     },
     /// Close the session.
     LogOut,
+    /// Go on with the call in which an earlier run of this client died: resumes its session and rejoins.
+    Rejoin,
+    /// End that call instead; the session is resumed.
+    LeaveUnfinished,
     /// Call somebody.
     Call {
         /// Whom.
@@ -252,6 +256,23 @@ pub enum CallEvent {
         user: String,
         /// How long it took.
         setup: SetupTimes,
+    },
+    /// An earlier run died in this call; the session is being resumed to rejoin.
+    Rejoining {
+        /// The other party.
+        user: String,
+    },
+    /// The other party's client has lost its connection to the server, and most likely to us.
+    PeerAway {
+        /// The other party.
+        user: String,
+        /// How long it is waited for.
+        wait: Duration,
+    },
+    /// The other party is there again.
+    PeerBack {
+        /// The other party.
+        user: String,
     },
     /// Media stopped arriving; the client is working on it.
     Reconnecting,

@@ -97,6 +97,7 @@ fn call(tamper: Tamper) -> [Party; 2] {
             call: CallId(1),
             user: "somebody".into(),
             caller: index == 1,
+            rejoin: false,
             accepted_at: Instant::now(),
             media: MediaChoice {
                 video: VideoChoice::Test,

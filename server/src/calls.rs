@@ -71,6 +71,7 @@ impl CallRegistry {
         let settings = switchboard::Settings {
             ring_timeout: settings.ring_timeout(),
             resume_grace: settings.resume_grace(),
+            rejoin: settings.rejoin_timeout(),
             first_call: CallId(seconds * CALLS_PER_SECOND),
         };
         CallRegistry {

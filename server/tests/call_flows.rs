@@ -413,14 +413,38 @@ async fn a_lost_party_comes_back_with_its_token_and_the_call_goes_on() {
 }
 
 #[tokio::test]
-async fn a_party_that_is_gone_is_offline_and_its_call_ended_within_five_seconds() {
-    let world = World::new();
+async fn a_party_that_is_gone_is_offline_and_missed_within_five_seconds_and_lost_when_it_stays_away() {
+    let world = World::with(|config| config.server.rejoin_timeout_ms = 1_000);
     let (ana, mut ben, call) = world.two_in_a_call().await;
     let died = Instant::now();
     drop(ana);
-    assert_eq!(ben.hears_end(call).await, EndReason::PeerLost);
+    assert_eq!(ben.misses_the_other(call).await, 1_000);
     ben.sees("ana", Presence::Offline).await;
     assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
+    assert_eq!(ben.hears_end(call).await, EndReason::PeerLost);
+}
+
+#[tokio::test]
+async fn a_client_that_was_started_anew_is_welcomed_back_into_its_call() {
+    let world = World::new();
+    let (mut ana, session) = world.user("ana").await;
+    let (mut ben, _) = world.user("ben").await;
+    let call = ana.call("ben").await.unwrap();
+    ben.rings().await;
+    ben.send(ClientMessage::Accept { call }).await;
+    ben.hears_accepted(call).await;
+    drop(ana);
+    ben.misses_the_other(call).await;
+    let mut ana = world.visitor().await;
+    let resumed = ana.resume(&session.token).await.unwrap();
+    assert!(
+        resumed
+            .call
+            .is_some_and(|ongoing| ongoing.call == call && ongoing.accepted)
+    );
+    assert_eq!(ben.next().await, ServerMessage::PeerBack { call });
+    ana.send(ClientMessage::HangUp { call }).await;
+    assert_eq!(ben.hears_end(call).await, EndReason::HungUp);
 }
 
 #[tokio::test]
@@ -429,7 +453,7 @@ async fn a_client_that_falls_silent_is_offline_within_five_seconds() {
     // ana's connection stays open, but nobody answers there any more: as if the cable were pulled.
     let (ana, mut ben, call) = world.two_in_a_call().await;
     let died = Instant::now();
-    assert_eq!(ben.hears_end(call).await, EndReason::PeerLost);
+    ben.misses_the_other(call).await;
     ben.sees("ana", Presence::Offline).await;
     assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
     drop(ana);

@@ -42,6 +42,67 @@ fn lose(client: &mut Headless, actor: &str) -> Result<()> {
     client.order(&json!({"do": "crash", "actor": actor, "how": "forget"}))
 }
 
+/// A killed client is started again and rejoins; how its call goes on at both ends.
+fn comes_back(server: &Server, user: &str, peer: &mut Headless) -> Result<Headless> {
+    peer.wait_for("peer_away")?;
+    let mut again = server.client(user, &[&MEDIA[..], &["--rejoin"]].concat())?;
+    again.wait_for("rejoining")?;
+    again.wait_for("connected")?;
+    peer.wait_for("resumed")?;
+    hears_and_sees(&mut again)?;
+    hears_and_sees(peer)?;
+    Ok(again)
+}
+
+#[test]
+fn a_client_that_was_killed_rejoins_its_call_whichever_side_it_was() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &[])?;
+    ana.kill()?;
+    let mut ana = comes_back(&server, "ana", &mut ben)?;
+    ben.kill()?;
+    let mut ben = comes_back(&server, "ben", &mut ana)?;
+    ensure!(ana.events("ended").count() == 0, "the call ended");
+    ana.order(&json!({"do": "hangup"}))?;
+    for client in [&mut ana, &mut ben] {
+        let ended = client.wait_for("ended")?;
+        ensure!(ended["reason"] == "hung_up", "{ended}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_in_which_both_clients_were_killed_goes_on_when_both_are_back() -> Result<()> {
+    let server = Server::start(&[])?;
+    let mut clients = pair(&server, &[], &[])?;
+    for client in &mut clients {
+        client.kill()?;
+    }
+    let rejoin = [&MEDIA[..], &["--rejoin"]].concat();
+    let mut ana = server.client("ana", &rejoin)?;
+    ana.wait_for("rejoining")?;
+    let mut ben = server.client("ben", &rejoin)?;
+    for client in [&mut ana, &mut ben] {
+        client.wait_for("connected")?;
+        hears_and_sees(client)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_killed_client_that_does_not_come_back_is_lost_after_the_time_the_server_gives_it() -> Result<()> {
+    let server = Server::start(&["server.rejoin_timeout_ms=2000"])?;
+    let [mut ana, mut ben] = pair(&server, &[], &[])?;
+    ana.kill()?;
+    ben.wait_for("peer_away")?;
+    let ended = ben.wait_for("ended")?;
+    ensure!(ended["reason"] == "peer_lost", "{ended}");
+    let mut ana = server.client("ana", &[&MEDIA[..], &["--rejoin"]].concat())?;
+    let ended = ana.wait_for("ended")?;
+    ensure!(ended["reason"] == "peer_lost", "{ended}");
+    Ok(())
+}
+
 /// Neither of the two ended the call or lost anything else.
 fn check(clients: &mut [Headless; 2], restarts: usize) -> Result<()> {
     let mut seen = 0;

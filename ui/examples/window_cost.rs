@@ -148,6 +148,7 @@ fn main() -> iced::Result {
             download_dir: folder,
             server: None,
             media,
+            unfinished: None,
             errand: None,
             position: None,
             habits: Habits::default(),

@@ -16,6 +16,7 @@ use iced::{Point, Size, Subscription, Task, Theme, keyboard, window};
 use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice, VideoChoice};
+use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::watch::LOOK;
 
 use crate::bridge::Bridge;
@@ -49,6 +50,8 @@ pub struct WindowSettings {
     pub server: Option<String>,
     /// What is sent in calls, until the user chooses other devices.
     pub media: MediaChoice,
+    /// The call in which an earlier run died: the window offers to go back to it.
+    pub unfinished: Option<UnfinishedCall>,
     /// Enter, and perhaps call, without being asked to: for demonstrations and tests.
     pub errand: Option<Errand>,
     /// Where the window shall be, in pixels.
@@ -84,7 +87,7 @@ impl std::fmt::Debug for Errand {
 
 /// What is shown.
 enum Screen {
-    Login(Login),
+    Login(Box<Login>),
     Lobby,
     Settings(settings::Settings),
     Outgoing(Outgoing),
@@ -195,12 +198,17 @@ impl App {
             None => saved.user.clone(),
         };
         let mut login = Login::new(server, user);
+        if settings.errand.is_none()
+            && let Some(left) = settings.unfinished
+        {
+            login.offer_to_rejoin(left.call.user, left.server);
+        }
         let action = match (&settings.errand, &settings.server) {
             (Some(errand), _) => {
                 login.enter_as(errand.user.clone(), errand.password.clone(), errand.register)
             }
-            (None, Some(_)) => login.connect(),
-            (None, None) => login::Action::None,
+            (None, Some(_)) if !login.has_call_to_rejoin() => login.connect(),
+            (None, _) => login::Action::None,
         };
         if let login::Action::Send(command) = action {
             bridge.send(command);
@@ -216,7 +224,7 @@ impl App {
             ring,
             session: Session::default(),
             devices: Devices::default(),
-            screen: Screen::Login(login),
+            screen: Screen::Login(Box::new(login)),
             lobby: Lobby::default(),
             incoming: None,
             overlay: None,

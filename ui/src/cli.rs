@@ -165,6 +165,9 @@ pub struct Headless {
     #[arg(long, help_heading = "Account")]
     pub take_over: bool,
 
+    /// Go on with the call in which an earlier run of this client died, if there is one
+    #[arg(long, help_heading = "Call")]
+    pub rejoin: bool,
     /// Call this user
     #[arg(long, value_name = "NAME", help_heading = "Call", conflicts_with = "answer")]
     pub call: Option<String>,

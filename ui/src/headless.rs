@@ -12,6 +12,7 @@ use std::time::Duration;
 use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Password};
+use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::inspect::Request;
 use tokio::signal::unix::{SignalKind, signal};
@@ -72,6 +73,7 @@ fn asked(cli: &cli::Headless, config: &Config, password: Password) -> Asked {
         password,
         register: cli.register,
         take_over: cli.take_over,
+        rejoin: cli.rejoin && UnfinishedCall::load(&config.client.data_folder()).is_some(),
         call: cli.call.clone(),
         answer: cli.answer.clone(),
         stay: cli.stay,

@@ -15,6 +15,7 @@ use roomrtc::{app, headless, renderer};
 use roomrtc_actors::call::engine::Engine;
 use roomrtc_actors::client::{self, ClientHandle, ClientSetup};
 use roomrtc_actors::ui_bridge::{MediaChoice, Password};
+use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::telemetry::Telemetry;
 use roomrtc_kit::{Directory, telemetry};
@@ -73,6 +74,7 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
         download_dir: config.client.download_folder(),
         server: cli.server.clone(),
         media: media.clone(),
+        unfinished: UnfinishedCall::load(&config.client.data_folder()),
         errand,
         position: cli.window_at,
         habits,

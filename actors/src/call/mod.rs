@@ -200,7 +200,7 @@ impl Call {
         self.plan.tree.start_transport();
         self.plan.tree.start_capture(self.now.microphone, self.now.camera);
         self.enter(Stage::Describing);
-        if self.plan.setup.caller {
+        if self.plan.setup.caller || self.plan.setup.rejoin {
             self.offer_call();
         }
     }

@@ -1,6 +1,7 @@
 //! Offers and answers of a call: the first exchange, which starts the media, and those that renew the transport
 //! below them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{AsyncContext, Context};
@@ -25,6 +26,8 @@ pub(super) struct Negotiation {
     transport: Transport,
     /// Our offer that waits for its answer.
     pending: Option<SessionDescription>,
+    /// The offer we have answered last, as it came, and our answer.
+    answered: Option<(Arc<str>, SessionDescription)>,
     /// The last exchange.
     settled: Option<Settled>,
 }
@@ -36,6 +39,8 @@ struct Settled {
     /// Whose keys are in use, or are being agreed on: our certificate and the peer's.
     certificates: (Fingerprint, Fingerprint),
     negotiated: Negotiated,
+    /// Names the peer's run of its program (RFC 8866 §5.2).
+    peer: u64,
     renewal: Renewal,
 }
 
@@ -44,6 +49,7 @@ impl Negotiation {
         Negotiation {
             transport,
             pending: None,
+            answered: None,
             settled: None,
         }
     }
@@ -58,6 +64,7 @@ impl Call {
 
     fn offer(&mut self, offer: SessionDescription) {
         self.describe(DescriptionKind::Offer, &offer);
+        self.now.negotiation.answered = None;
         self.now.negotiation.pending = Some(offer);
         self.keep();
     }
@@ -70,6 +77,13 @@ impl Call {
     }
 
     pub(super) fn remote_description(&mut self, kind: DescriptionKind, sdp: &str, ctx: &mut Context<Self>) {
+        if let Some((offer, answer)) = &self.now.negotiation.answered
+            && kind == DescriptionKind::Offer
+            && **offer == *sdp
+        {
+            // The peer could not know that it has arrived.
+            return self.describe(DescriptionKind::Answer, &answer.clone());
+        }
         let limits = self.plan.limits;
         let remote = SessionDescription::parse_within(sdp, limits.description, limits.sections);
         let taken = remote.and_then(|remote| match (kind, self.now.stage) {
@@ -81,8 +95,8 @@ impl Call {
                     Ok(())
                 }
             },
-            (DescriptionKind::Offer, Stage::Describing) => self.first_offer(&remote, ctx),
-            (DescriptionKind::Offer, _) => self.peer_renews(&remote, ctx),
+            (DescriptionKind::Offer, Stage::Describing) => self.first_offer(sdp, &remote, ctx),
+            (DescriptionKind::Offer, _) => self.peer_renews(sdp, &remote, ctx),
         });
         match (taken, self.now.stage) {
             (Ok(()), _) => {}
@@ -95,16 +109,34 @@ impl Call {
         }
     }
 
-    fn first_offer(&mut self, remote: &SessionDescription, ctx: &mut Context<Self>) -> Result<(), SdpError> {
+    fn first_offer(
+        &mut self,
+        sdp: &str,
+        remote: &SessionDescription,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), SdpError> {
         if self.plan.setup.caller {
             warn!("an offer nobody asked for");
             return Ok(());
         }
-        let local = self.plan.local.parameters(&self.now.negotiation.transport);
-        let (ours, negotiated) = answer(&local, remote)?;
-        self.describe(DescriptionKind::Answer, &ours);
-        self.connect(ours, negotiated, ctx);
+        let (ours, negotiated) = self.answer(sdp, remote)?;
+        self.connect(ours, negotiated, remote.session_id, ctx);
         Ok(())
+    }
+
+    /// Answers an offer; one of ours that has no answer yet gives way to it.
+    fn answer(
+        &mut self,
+        sdp: &str,
+        remote: &SessionDescription,
+    ) -> Result<(SessionDescription, Negotiated), SdpError> {
+        let negotiation = &mut self.now.negotiation;
+        let local = self.plan.local.parameters(&negotiation.transport);
+        let (ours, negotiated) = answer(&local, remote)?;
+        negotiation.pending = None;
+        negotiation.answered = Some((sdp.into(), ours.clone()));
+        self.describe(DescriptionKind::Answer, &ours);
+        Ok((ours, negotiated))
     }
 
     fn answered(
@@ -115,16 +147,22 @@ impl Call {
     ) -> Result<(), SdpError> {
         let negotiated = complete(&ours, remote)?;
         if self.now.negotiation.settled.is_none() {
-            self.connect(ours, negotiated, ctx);
+            self.connect(ours, negotiated, remote.session_id, ctx);
             return Ok(());
         }
-        let new_keys = self.renew(ours, negotiated);
+        let new_keys = self.renew(ours, negotiated, remote.session_id);
         self.transport(Input::Answered { new_keys }, ctx);
         Ok(())
     }
 
     /// Both descriptions are known for the first time.
-    fn connect(&mut self, ours: SessionDescription, negotiated: Negotiated, ctx: &mut Context<Self>) {
+    fn connect(
+        &mut self,
+        ours: SessionDescription,
+        negotiated: Negotiated,
+        peer: u64,
+        ctx: &mut Context<Self>,
+    ) {
         self.now.clock.note(Moment::Negotiated, Instant::now());
         self.now.expects_media = negotiated.receives_audio() || negotiated.receives_video();
         let tree = self.plan.tree.clone();
@@ -137,6 +175,7 @@ impl Call {
             renewal: Renewal::new(self.plan.limits.patience, !self.plan.setup.caller),
             ours,
             negotiated,
+            peer,
         });
         self.event(CallEvent::Connecting { user: self.user() });
         self.enter(Stage::Connecting);
@@ -202,6 +241,7 @@ impl Call {
         for output in outputs {
             match (output, self.now.stage) {
                 (Output::Offer(depth), _) => self.offer_transport(depth),
+                (Output::Repeat, _) => self.repeat_offer(),
                 (Output::Interrupted, Stage::Connected) => {
                     self.enter(Stage::Interrupted);
                     self.event(CallEvent::Reconnecting);
@@ -232,6 +272,12 @@ impl Call {
         }
     }
 
+    fn repeat_offer(&self) {
+        if let Some(offer) = &self.now.negotiation.pending {
+            self.describe(DescriptionKind::Offer, offer);
+        }
+    }
+
     fn restart_transport(&mut self, depth: Depth) {
         let transport = &mut self.now.negotiation.transport;
         transport.restart();
@@ -245,7 +291,12 @@ impl Call {
     }
 
     /// The peer offers another transport.
-    fn peer_renews(&mut self, remote: &SessionDescription, ctx: &mut Context<Self>) -> Result<(), SdpError> {
+    fn peer_renews(
+        &mut self,
+        sdp: &str,
+        remote: &SessionDescription,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), SdpError> {
         let Some(settled) = &self.now.negotiation.settled else {
             return Ok(());
         };
@@ -256,24 +307,25 @@ impl Call {
         let mut renewal = settled.renewal.clone();
         let Some(outputs) = renewal.offered(Instant::now(), new_keys) else {
             info!("the peer's offer crossed ours, which stands");
+            if remote.session_id != settled.peer {
+                // It was started anew and may never have got it.
+                self.repeat_offer();
+            }
             return Ok(());
         };
         info!(new_keys, "the peer offers another transport");
-        self.now.negotiation.pending = None;
         self.restart_transport(Depth::Path);
-        let local = self.plan.local.parameters(&self.now.negotiation.transport);
-        let (ours, negotiated) = answer(&local, remote)?;
-        self.describe(DescriptionKind::Answer, &ours);
+        let (ours, negotiated) = self.answer(sdp, remote)?;
         if let Some(settled) = &mut self.now.negotiation.settled {
             settled.renewal = renewal;
         }
-        self.renew(ours, negotiated);
+        self.renew(ours, negotiated, remote.session_id);
         self.carry_out(outputs, ctx);
         Ok(())
     }
 
     /// Goes over to what was agreed on; tells whether with other keys.
-    fn renew(&mut self, ours: SessionDescription, negotiated: Negotiated) -> bool {
+    fn renew(&mut self, ours: SessionDescription, negotiated: Negotiated, peer: u64) -> bool {
         let certificates = self.certificates(&negotiated);
         let Some(before) = self.now.negotiation.settled.take() else {
             return false;
@@ -293,6 +345,7 @@ impl Call {
             ours,
             certificates,
             negotiated,
+            peer,
             renewal: before.renewal,
         });
         self.keep();

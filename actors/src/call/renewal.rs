@@ -3,8 +3,9 @@
 //!
 //! A transport has a path (ICE) and keys (DTLS, with SRTP and SCTP on it). What is lost is renegotiated with the peer:
 //! the path alone by an ICE restart (RFC 8445 §9), the keys by a new certificate with everything below it
-//! (RFC 8842 §5). It is tried again, less and less often, until the time is over. When both offer at once, the callee
-//! gives way (perfect negotiation, W3C WebRTC §10.7).
+//! (RFC 8842 §5). It is tried again, less and less often, until the time is over. An offer that is not answered is
+//! repeated word for word, so that an answer always belongs to the only offer there is. When both offer at once, the
+//! callee gives way (perfect negotiation, W3C WebRTC §10.7).
 
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub(super) enum Input {
 pub(super) enum Output {
     /// Send the peer an offer.
     Offer(Depth),
+    /// Send it once more: its receiver may have died before it could answer.
+    Repeat,
     /// The call is interrupted.
     Interrupted,
     /// It goes on.
@@ -82,8 +85,8 @@ pub(super) struct Renewal {
     closed: Option<Instant>,
     /// Since when something is missing.
     broken: Option<Instant>,
-    /// Our offer that has no answer yet.
-    offered: Option<Depth>,
+    /// Our offer has no answer yet.
+    offered: bool,
     /// When to offer (again).
     next: Option<Instant>,
     /// Offers since the transport was last whole for long.
@@ -101,7 +104,7 @@ impl Renewal {
             keys: true,
             closed: None,
             broken: None,
-            offered: None,
+            offered: false,
             next: None,
             attempts: 0,
             whole_since: None,
@@ -146,7 +149,7 @@ impl Renewal {
 
     /// The peer offers; whether new keys must be agreed on. `None`: ours stands, for the peer gives way.
     pub(super) fn offered(&mut self, now: Instant, new_keys: bool) -> Option<Vec<Output>> {
-        if self.offered.is_some() && !self.polite {
+        if self.offered && !self.polite {
             return None;
         }
         // Whatever was to be asked for may come by the peer's offer.
@@ -161,7 +164,7 @@ impl Renewal {
 
     /// Offer and answer are exchanged. Keys that were lost meanwhile and are not agreed on with them are asked for next.
     fn settled(&mut self, now: Instant, new_keys: bool) {
-        self.offered = None;
+        self.offered = false;
         if !self.keys && !new_keys {
             self.next = Some(now);
         }
@@ -182,11 +185,13 @@ impl Renewal {
         if self.next.is_none_or(|at| now < at) {
             return Vec::new();
         }
-        let depth = if self.keys { Depth::Path } else { Depth::Keys };
         self.next = Some(now + self.pause());
         self.attempts += 1;
-        self.offered = Some(depth);
-        vec![Output::Offer(depth)]
+        if self.offered {
+            return vec![Output::Repeat];
+        }
+        self.offered = true;
+        vec![Output::Offer(if self.keys { Depth::Path } else { Depth::Keys })]
     }
 
     /// When [`Renewal::handle_timeout`] wants to be called.
@@ -215,7 +220,7 @@ impl Renewal {
         let again = FLAP_PAUSE * self.attempts.saturating_sub(1);
         let at = now + wait.max(again.min(LONGEST_PAUSE));
         self.next = match self.next {
-            Some(already) if self.offered.is_some() => Some(already),
+            Some(already) if self.offered => Some(already),
             Some(already) => Some(already.min(at)),
             None => Some(at),
         };
@@ -231,7 +236,7 @@ impl Renewal {
     /// Something is there again.
     fn mended(&mut self, now: Instant) -> Vec<Output> {
         // An offer without its answer leaves nothing settled.
-        if !self.path || !self.keys || self.offered.is_some() {
+        if !self.path || !self.keys || self.offered {
             return Vec::new();
         }
         self.next = None;

@@ -99,7 +99,10 @@ fn it_is_tried_again_ever_less_often_until_the_time_is_over() {
     let mut offers = Vec::new();
     loop {
         match wait(&mut caller, &mut now)[..] {
-            [Output::Offer(Depth::Path)] => offers.push((now - begin).as_secs()),
+            [Output::Offer(Depth::Path)] => {
+                assert_eq!(caller.handle(now, Input::Answered { new_keys: false }), []);
+                offers.push((now - begin).as_secs());
+            }
             [Output::GiveUp] => break,
             ref other => panic!("{other:?}"),
         }
@@ -107,6 +110,17 @@ fn it_is_tried_again_ever_less_often_until_the_time_is_over() {
     assert_eq!(offers, [0, 3, 9, 21, 33, 45, 57]);
     assert_eq!(now - begin, PATIENCE.total);
     assert_eq!(caller.next_timeout(), None);
+}
+
+#[test]
+fn an_offer_without_an_answer_is_repeated_and_no_other_is_made() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    caller.handle(now, Input::PathLost);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Path)]);
+    caller.handle(now, Input::KeysLost);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Repeat]);
+    caller.handle(now, Input::Answered { new_keys: false });
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Keys)]);
 }
 
 #[test]

@@ -9,14 +9,19 @@
 //!    └──────────► Incoming ───────────────► Accepting ────────────┘
 //! ```
 //!
+//! Rejoining, a run that follows one that died in a call waits for its session, and is in the call again.
+//!
 //! A call that is accepted belongs to its two parties: losing the server leaves it alone (`detached`), and only
 //! the peers can end it then.
+
+use std::time::Duration;
 
 use roomrtc_protocol::signaling::messages::{
     CallId, ClientMessage, DeclineReason, EndReason, ErrorCode, OngoingCall,
 };
 
 use crate::ui_bridge::{CallEnd, CallEvent};
+use crate::unfinished_call::AcceptedCall;
 
 /// Where the call is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +60,15 @@ pub enum CallState {
         /// Who called.
         user: String,
     },
+    /// An earlier run died in this call; the session is being opened again.
+    Rejoining {
+        /// Which.
+        call: CallId,
+        /// The other party.
+        user: String,
+        /// Whether we are the caller.
+        caller: bool,
+    },
     /// Both agreed.
     InCall {
         /// Which.
@@ -76,6 +90,8 @@ pub enum Input {
         /// Whom.
         user: String,
     },
+    /// The user goes on with the call in which an earlier run died.
+    Rejoin(AcceptedCall),
     /// The user takes the incoming call.
     Accept,
     /// The user wants no call: refuse, take back or hang up, whichever it is now.
@@ -103,6 +119,18 @@ pub enum Input {
         call: CallId,
         /// Why.
         reason: EndReason,
+    },
+    /// The server: the other party has lost its connection.
+    PeerAway {
+        /// Which call.
+        call: CallId,
+        /// How long the server waits for it.
+        wait: Duration,
+    },
+    /// The server: the other party is there again.
+    PeerBack {
+        /// Which call.
+        call: CallId,
     },
     /// The server: it knows the call again.
     Reclaimed {
@@ -147,6 +175,8 @@ pub enum Output {
         user: String,
         /// Whether we are the caller.
         caller: bool,
+        /// Whether an earlier run was in it: the other party still is.
+        rejoin: bool,
     },
     /// Stop sending and receiving.
     Stop,
@@ -162,6 +192,7 @@ impl CallState {
             | CallState::Ringing { user, .. }
             | CallState::Incoming { user, .. }
             | CallState::Accepting { user, .. }
+            | CallState::Rejoining { user, .. }
             | CallState::InCall { user, .. } => Some(user),
         }
     }
@@ -175,6 +206,7 @@ impl CallState {
             CallState::Ringing { .. } => "ringing",
             CallState::Incoming { .. } => "incoming",
             CallState::Accepting { .. } => "accepting",
+            CallState::Rejoining { .. } => "rejoining",
             CallState::InCall { .. } => "in_call",
         }
     }
@@ -194,7 +226,28 @@ impl CallState {
             CallState::Ringing { call, .. }
             | CallState::Incoming { call, .. }
             | CallState::Accepting { call, .. }
+            | CallState::Rejoining { call, .. }
             | CallState::InCall { call, .. } => Some(*call),
+        }
+    }
+
+    /// What a next run of this client could rejoin.
+    pub fn accepted_call(&self) -> Option<AcceptedCall> {
+        match self {
+            CallState::Rejoining { call, user, caller }
+            | CallState::InCall {
+                call, user, caller, ..
+            } => Some(AcceptedCall {
+                call: *call,
+                user: user.clone(),
+                caller: *caller,
+            }),
+            CallState::Idle
+            | CallState::Calling { .. }
+            | CallState::Cancelling { .. }
+            | CallState::Ringing { .. }
+            | CallState::Incoming { .. }
+            | CallState::Accepting { .. } => None,
         }
     }
 
@@ -208,6 +261,7 @@ impl CallState {
             | CallState::Ringing { .. }
             | CallState::Incoming { .. }
             | CallState::Accepting { .. }
+            | CallState::Rejoining { .. }
             | CallState::InCall { .. } => about.is_some(),
         }
     }
@@ -216,12 +270,17 @@ impl CallState {
     pub fn handle(&mut self, input: Input) -> Vec<Output> {
         match input {
             Input::Place { user } => self.place(user),
+            Input::Rejoin(call) => self.rejoin(call),
             Input::Accept => self.accept(),
             Input::End => self.end(),
             Input::Ringing { call } => self.ringing(call),
             Input::Incoming { call, user } => self.incoming(call, user),
             Input::Accepted { call } => self.accepted(call),
             Input::Ended { call, reason } => self.ended(call, reason),
+            Input::PeerAway { call, wait } => {
+                self.about_peer(call, |user| CallEvent::PeerAway { user, wait })
+            }
+            Input::PeerBack { call } => self.about_peer(call, |user| CallEvent::PeerBack { user }),
             Input::Reclaimed { call } => self.reclaimed(call),
             Input::Refused { code, call } => self.refused(code, call),
             Input::Resumed(known) => self.resumed(known),
@@ -248,9 +307,31 @@ impl CallState {
             | CallState::Ringing { .. }
             | CallState::Incoming { .. }
             | CallState::Accepting { .. }
+            | CallState::Rejoining { .. }
             | CallState::InCall { .. } => {
                 vec![told_end(user, CallEnd::Refused(ErrorCode::AlreadyInCall))]
             }
+        }
+    }
+
+    fn rejoin(&mut self, AcceptedCall { call, user, caller }: AcceptedCall) -> Vec<Output> {
+        if *self != CallState::Idle {
+            return vec![told_end(user, CallEnd::Refused(ErrorCode::AlreadyInCall))];
+        }
+        *self = CallState::Rejoining {
+            call,
+            user: user.clone(),
+            caller,
+        };
+        vec![Output::Tell(CallEvent::Rejoining { user })]
+    }
+
+    fn about_peer(&self, about: CallId, event: impl FnOnce(String) -> CallEvent) -> Vec<Output> {
+        match self {
+            CallState::InCall { call, user, .. } if *call == about => {
+                vec![Output::Tell(event(user.clone()))]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -299,6 +380,8 @@ impl CallState {
                     told_end(user, hung_up),
                 ]
             }
+            // The server is told once the session is open: it says then that it knows the call.
+            CallState::Rejoining { user, .. } => vec![told_end(user, hung_up)],
             CallState::InCall {
                 call, user, detached, ..
             } => finish(call, user, detached, hung_up),
@@ -384,7 +467,12 @@ impl CallState {
         };
         vec![
             Output::Tell(CallEvent::Connecting { user: user.clone() }),
-            Output::Start { call, user, caller },
+            Output::Start {
+                call,
+                user,
+                caller,
+                rejoin: false,
+            },
         ]
     }
 
@@ -403,7 +491,8 @@ impl CallState {
             CallState::InCall { user, .. } => vec![Output::Stop, told_end(user, CallEnd::Signaled(reason))],
             CallState::Ringing { user, .. }
             | CallState::Incoming { user, .. }
-            | CallState::Accepting { user, .. } => vec![told_end(user, CallEnd::Signaled(reason))],
+            | CallState::Accepting { user, .. }
+            | CallState::Rejoining { user, .. } => vec![told_end(user, CallEnd::Signaled(reason))],
             CallState::Idle | CallState::Calling { .. } | CallState::Cancelling { .. } => Vec::new(),
         }
     }
@@ -466,6 +555,23 @@ impl CallState {
                 *self = CallState::Incoming { call, user };
                 Vec::new()
             }
+            CallState::Rejoining { call, user, caller } if call == known.call && known.accepted => {
+                *self = CallState::InCall {
+                    call,
+                    user: user.clone(),
+                    caller,
+                    detached: false,
+                };
+                vec![
+                    Output::Tell(CallEvent::Connecting { user: user.clone() }),
+                    Output::Start {
+                        call,
+                        user,
+                        caller,
+                        rejoin: true,
+                    },
+                ]
+            }
             CallState::InCall {
                 call, user, caller, ..
             } if call == known.call => {
@@ -510,6 +616,8 @@ impl CallState {
             CallState::Incoming { user, .. } | CallState::Accepting { user, .. } => {
                 vec![told_end(user, CallEnd::Signaled(EndReason::Cancelled))]
             }
+            // It ended before this run was there.
+            CallState::Rejoining { user, .. } => vec![told_end(user, CallEnd::Signaled(EndReason::PeerLost))],
             // The server was started anew: it learns of the call from its two parties.
             CallState::InCall {
                 call, user, caller, ..
@@ -553,7 +661,8 @@ impl CallState {
             CallState::Calling { user }
             | CallState::Ringing { user, .. }
             | CallState::Incoming { user, .. }
-            | CallState::Accepting { user, .. } => {
+            | CallState::Accepting { user, .. }
+            | CallState::Rejoining { user, .. } => {
                 vec![told_end(user, CallEnd::Signaled(EndReason::PeerLeft))]
             }
         }

@@ -25,6 +25,7 @@ use crate::stats::{CallStats, MediaGaps};
 use crate::ui_bridge::{
     CallEnd, CallEvent, Command, ConnectionState, Event, MediaChoice, TellUi, VideoChoice,
 };
+use crate::unfinished_call::AcceptedCall;
 
 mail! { Command; SignalingNews; CallReport; }
 
@@ -70,6 +71,8 @@ pub struct Memory {
     users: BTreeMap<String, Presence>,
     call: CallState,
     running: Option<Arc<dyn RunningCall>>,
+    /// What a next run would find on disk.
+    left_word: Option<AcceptedCall>,
     /// Calls that were started and have not taken themselves down yet: the running one, and those that still say
     /// their goodbyes.
     unclosed: Vec<CallId>,
@@ -97,6 +100,7 @@ impl Client {
             users: BTreeMap::new(),
             call: CallState::Idle,
             running: None,
+            left_word: None,
             unclosed: Vec::new(),
             quitting: false,
             preview_wanted: false,
@@ -133,6 +137,16 @@ impl Client {
             tracing::info!(from = before, to = self.now.call.name(), "call");
         }
         self.carry_out(outputs);
+        self.leave_word();
+    }
+
+    /// The next run shall know of the call, should this one die in it.
+    fn leave_word(&mut self) {
+        let call = self.now.call.accepted_call();
+        if call != self.now.left_word {
+            self.now.left_word = call.clone();
+            self.setup.signaling.tell(signaling::LeaveWord(call));
+        }
     }
 
     fn carry_out(&mut self, outputs: Vec<Output>) {
@@ -140,19 +154,25 @@ impl Client {
             match output {
                 Output::Say(message) => self.say(message),
                 Output::Tell(event) => self.tell(Event::Call(event)),
-                Output::Start { call, user, caller } => self.start_call(call, user, caller),
+                Output::Start {
+                    call,
+                    user,
+                    caller,
+                    rejoin,
+                } => self.start_call(call, user, caller, rejoin),
                 Output::Stop => self.stop_call(),
             }
         }
     }
 
-    fn start_call(&mut self, call: CallId, user: String, caller: bool) {
+    fn start_call(&mut self, call: CallId, user: String, caller: bool, rejoin: bool) {
         self.now.preview = None;
         self.setup.local.clear();
         let setup = CallSetup {
             call,
             user,
             caller,
+            rejoin,
             accepted_at: Instant::now(),
             media: self.now.media.clone(),
             microphone: self.now.microphone,
@@ -281,6 +301,8 @@ impl Handler<Command> for Client {
                 self.leave_session();
                 signaling.tell(signaling::LogOut);
             }
+            Command::Rejoin => signaling.tell(signaling::Rejoin { leave: false }),
+            Command::LeaveUnfinished => signaling.tell(signaling::Rejoin { leave: true }),
             Command::Call { user } => self.call_user(user),
             Command::Accept => self.drive(Input::Accept),
             Command::CancelCall | Command::Decline | Command::HangUp => self.drive(Input::End),
@@ -350,6 +372,10 @@ impl Handler<SignalingNews> for Client {
                 self.tell_users();
                 self.drive(Input::Resumed(call));
             }
+            SignalingNews::Unfinished(call) => {
+                self.now.left_word = Some(call.clone());
+                self.drive(Input::Rejoin(call));
+            }
             SignalingNews::LoggedOut(reason) => self.logged_out(reason),
             SignalingNews::Refused(refusal) => self.refused(refusal),
             SignalingNews::Said(message) => self.said(message),
@@ -402,6 +428,11 @@ impl Client {
             ServerMessage::Ringing { call, .. } => self.drive(Input::Ringing { call }),
             ServerMessage::Incoming { call, user } => self.drive(Input::Incoming { call, user }),
             ServerMessage::Reclaimed { call } => self.drive(Input::Reclaimed { call }),
+            ServerMessage::PeerAway { call, wait_ms } => {
+                let wait = Duration::from_millis(wait_ms);
+                self.drive(Input::PeerAway { call, wait });
+            }
+            ServerMessage::PeerBack { call } => self.drive(Input::PeerBack { call }),
             ServerMessage::Accepted { call } => self.drive(Input::Accepted { call }),
             ServerMessage::Ended { call, reason } => self.drive(Input::Ended { call, reason }),
             ServerMessage::Description { call, kind, sdp } if self.now.call.in_call() == Some(call) => {

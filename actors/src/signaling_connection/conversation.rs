@@ -328,6 +328,8 @@ impl Conversation {
             | ServerMessage::Ringing { .. }
             | ServerMessage::Incoming { .. }
             | ServerMessage::Accepted { .. }
+            | ServerMessage::PeerAway { .. }
+            | ServerMessage::PeerBack { .. }
             | ServerMessage::Reclaimed { .. }
             | ServerMessage::Ended { .. }
             | ServerMessage::Description { .. }

@@ -16,9 +16,10 @@ use tokio_tungstenite::tungstenite::Message;
 use super::backoff::Backoff;
 use super::conversation::{Conversation, Output, Refusal, Request};
 use super::link::{self, Link, LinkError};
-use super::{Memory, Phase, SignalingConnection, SignalingNews, SignalingSetup, Up};
+use super::{Memory, Outdated, Phase, SignalingConnection, SignalingNews, SignalingSetup, Up};
 use crate::server_trust::{KnownServers, Trust, TrustError};
 use crate::ui_bridge::ConnectionState;
+use crate::unfinished_call::UnfinishedCall;
 
 /// The shortest heartbeat a server can impose on us.
 const MIN_HEARTBEAT: Duration = Duration::from_millis(100);
@@ -55,10 +56,40 @@ impl SignalingConnection {
                 self.setup.memory.put(Memory {
                     server: server.clone(),
                     token: self.token.clone(),
+                    call: self.call.clone(),
                 });
             }
             None => self.setup.memory.clear(),
         }
+    }
+
+    /// Leaves the call on disk for a next run, or takes it away; one write at a time, the last one counts.
+    pub(super) fn write_down(&mut self, ctx: &mut Context<Self>) {
+        if let Some(outdated) = &mut self.writing_down {
+            *outdated = Outdated(true);
+            return;
+        }
+        let folder = self.setup.settings.data_folder();
+        let unfinished = self
+            .server
+            .as_ref()
+            .zip(self.token.clone())
+            .zip(self.call.clone());
+        let Some(((server, token), call)) = unfinished else {
+            return UnfinishedCall::remove(&folder);
+        };
+        let server = server.to_string();
+        let unfinished = UnfinishedCall { server, token, call };
+        self.writing_down = Some(Outdated(false));
+        let write = tokio::task::spawn_blocking(move || unfinished.save(&folder));
+        ctx.spawn(write.into_actor(self).map(|written, connection, ctx| {
+            if let Ok(Err(error)) = written {
+                tracing::warn!(%error, "a next run could not rejoin this call");
+            }
+            if connection.writing_down.take() == Some(Outdated(true)) {
+                connection.write_down(ctx);
+            }
+        }));
     }
 
     // --- to a connection -------------------------------------------------------------------------------------
@@ -218,8 +249,15 @@ impl SignalingConnection {
                 resumed,
             } => {
                 self.unanswered = None;
-                self.token = Some(token);
+                let fresh = self.token.replace(token) != self.token;
+                if !resumed {
+                    // Who enters anew is in no call, and an earlier run's is over with that.
+                    self.call = None;
+                }
                 self.remember();
+                if fresh || !resumed {
+                    self.write_down(ctx);
+                }
                 self.tell(SignalingNews::LoggedIn {
                     user,
                     users,
@@ -232,6 +270,7 @@ impl SignalingConnection {
             }
             Output::Void => {
                 self.forget_session();
+                self.write_down(ctx);
                 self.tell(SignalingNews::LoggedOut(None));
                 self.ask_pending(ctx);
             }

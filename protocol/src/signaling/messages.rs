@@ -312,6 +312,19 @@ pub enum ServerMessage {
         /// Why.
         reason: EndReason,
     },
+    /// The other party has lost its connection. It may come back until the time is over; then the call ends with
+    /// [`EndReason::PeerLost`].
+    PeerAway {
+        /// Which.
+        call: CallId,
+        /// How long the server waits from now on.
+        wait_ms: u64,
+    },
+    /// The other party is there again; if its client was started anew, an offer follows.
+    PeerBack {
+        /// Which.
+        call: CallId,
+    },
     /// Both parties have reclaimed the call: the server knows it again.
     Reclaimed {
         /// Which.

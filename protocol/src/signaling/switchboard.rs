@@ -10,7 +10,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::messages::{
-    CallId, ClientMessage, EndReason, ErrorCode, GoodbyeReason, OngoingCall, Presence, ServerMessage,
+    CallId, ClientMessage, DescriptionKind, EndReason, ErrorCode, GoodbyeReason, OngoingCall, Presence,
+    ServerMessage,
 };
 use super::user_name::UserName;
 
@@ -48,8 +49,10 @@ pub enum Entry {
 pub struct Settings {
     /// How long it rings before nobody answered.
     pub ring_timeout: Duration,
-    /// How long a party of a call may be without a connection.
+    /// How long a party of a call may be without a connection before anybody hears of it, and a call that rings ends.
     pub resume_grace: Duration,
+    /// How long the other party of an accepted call is then kept waiting: the lost one may be starting its client anew.
+    pub rejoin: Duration,
     /// The name of the first call; later ones count up. Differs between runs, so that no client takes a call of
     /// this run for one of the last.
     pub first_call: CallId,
@@ -135,8 +138,10 @@ enum Connection {
 
 #[derive(Debug)]
 struct Away {
-    /// When its call ends.
+    /// When its call ends or, at first, the other party hears of it.
     until: Instant,
+    /// Whether the other party waits and knows it.
+    awaited: bool,
     /// Sent if it comes back until then.
     missed: Vec<ServerMessage>,
     missed_bytes: usize,
@@ -145,18 +150,33 @@ struct Away {
 impl Away {
     /// False when it does not fit any more.
     fn keep(&mut self, message: ServerMessage) -> bool {
-        self.missed_bytes += MISSED_OVERHEAD
-            + match &message {
-                ServerMessage::Description { sdp, .. } => sdp.len(),
-                ServerMessage::Candidate { candidate, mid, .. } => candidate.len() + mid.len(),
-                _ => 0,
-            };
+        if matches!(&message, ServerMessage::Description { kind, .. } if *kind == DescriptionKind::Offer) {
+            // What was offered before is void, and so are the candidates for it.
+            self.missed.retain(|missed| {
+                !matches!(
+                    missed,
+                    ServerMessage::Description { .. } | ServerMessage::Candidate { .. }
+                )
+            });
+            self.missed_bytes = self.missed.iter().map(weight).sum();
+        }
+        self.missed_bytes += weight(&message);
         let fits = self.missed_bytes <= MAX_MISSED_BYTES;
         if fits {
             self.missed.push(message);
         }
         fits
     }
+}
+
+/// Bytes a kept message counts for.
+fn weight(message: &ServerMessage) -> usize {
+    MISSED_OVERHEAD
+        + match message {
+            ServerMessage::Description { sdp, .. } => sdp.len(),
+            ServerMessage::Candidate { candidate, mid, .. } => candidate.len() + mid.len(),
+            _ => 0,
+        }
 }
 
 #[derive(Debug)]
@@ -190,6 +210,7 @@ impl User {
         match (&self.connection, self.call.is_some() || self.claim.is_some()) {
             (Connection::Offline, _) => Presence::Offline,
             (Connection::Here(_), false) => Presence::Available,
+            (Connection::Away(away), true) if away.awaited => Presence::Offline,
             (Connection::Here(_) | Connection::Away(_), true) => Presence::Busy,
             (Connection::Away(_), false) => Presence::Offline,
         }
@@ -263,6 +284,9 @@ impl Switchboard {
                 self.deadlines
                     .remove(&(away.until, Deadline::Grace(user.clone())));
                 missed = away.missed;
+                if away.awaited {
+                    self.tell_other(user, |call| ServerMessage::PeerBack { call });
+                }
             }
             // The client was started anew: it knows nothing of the call.
             (Connection::Away(away), Entry::Login { .. }) => {
@@ -349,6 +373,7 @@ impl Switchboard {
         if entry.call.is_some() {
             entry.connection = Connection::Away(Away {
                 until,
+                awaited: false,
                 missed: Vec::new(),
                 missed_bytes: 0,
             });
@@ -366,12 +391,40 @@ impl Switchboard {
             self.deadlines.pop_first();
             match deadline {
                 Deadline::Ring(call) => self.end_call(call, EndReason::NoAnswer),
-                Deadline::Grace(user) => {
-                    self.user(&user).connection = Connection::Offline;
-                    self.end_call_of(&user, EndReason::PeerLost, None);
-                    self.announce(&user);
-                }
+                Deadline::Grace(user) => self.miss(now, user),
             }
+        }
+    }
+
+    /// A party has been away for too long: to be missed at first, then to be given up.
+    fn miss(&mut self, now: Instant, user: UserName) {
+        let accepted = self.ongoing_call(&user).is_some_and(|call| call.accepted);
+        let until = now + self.settings.rejoin;
+        match &mut self.user(&user).connection {
+            Connection::Away(away) if accepted && !away.awaited && until > now => {
+                away.until = until;
+                away.awaited = true;
+                self.deadlines.insert((until, Deadline::Grace(user.clone())));
+                let wait_ms = self.settings.rejoin.as_millis() as u64;
+                self.tell_other(&user, |call| ServerMessage::PeerAway { call, wait_ms });
+            }
+            connection => {
+                *connection = Connection::Offline;
+                self.end_call_of(&user, EndReason::PeerLost, None);
+            }
+        }
+        self.announce(&user);
+    }
+
+    /// Says something about a call to the other party of it.
+    fn tell_other(&mut self, user: &UserName, message: impl FnOnce(CallId) -> ServerMessage) {
+        let Some(id) = self.user(user).call else { return };
+        let other = self
+            .calls
+            .get(&id)
+            .and_then(|call| Some(call.other(call.role(user)?).clone()));
+        if let Some(other) = other {
+            self.tell(&other, message(id));
         }
     }
 

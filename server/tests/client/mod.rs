@@ -340,6 +340,14 @@ impl Client {
     }
 
     /// Hears the end of a call.
+    /// The other party is missed; how long it is waited for.
+    pub async fn misses_the_other(&mut self, call: CallId) -> u64 {
+        match self.next().await {
+            ServerMessage::PeerAway { call: about, wait_ms } if about == call => wait_ms,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub async fn hears_end(&mut self, call: CallId) -> EndReason {
         match self.next().await {
             ServerMessage::Ended { call: ended, reason } if ended == call => reason,

@@ -170,6 +170,13 @@ impl Headless {
         })
     }
 
+    /// Ends the program without a goodbye.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// The user's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -72,7 +72,7 @@ impl App {
         self.incoming = None;
         self.ring.stop();
         self.session.users.clear();
-        self.screen = Screen::Login(login);
+        self.screen = Screen::Login(Box::new(login));
     }
 
     fn logged_in(&mut self, user: String, resumed: bool, now: Instant) {
@@ -129,7 +129,13 @@ impl App {
                 }
                 self.tell_call(&event, now);
             }
-            CallEvent::Reconnecting | CallEvent::Resumed | CallEvent::PeerMedia { .. } => {
+            // The call's own screen follows as soon as the session is open.
+            CallEvent::Rejoining { .. } => {}
+            CallEvent::Reconnecting
+            | CallEvent::Resumed
+            | CallEvent::PeerAway { .. }
+            | CallEvent::PeerBack { .. }
+            | CallEvent::PeerMedia { .. } => {
                 self.tell_call(&event, now);
             }
             CallEvent::Ended { user, reason } => return self.call_ended(user, reason, now),

@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) password: Password,
     pub(super) register: bool,
     pub(super) take_over: bool,
+    /// An earlier run died in a call, and this one goes on with it.
+    pub(super) rejoin: bool,
     pub(super) call: Option<String>,
     pub(super) answer: Option<Answer>,
     pub(super) stay: bool,
@@ -82,6 +84,8 @@ enum Account {
     Unknown,
     Registering,
     LoggingIn,
+    /// The session of an earlier run is being resumed.
+    Resuming,
     Online,
 }
 
@@ -133,22 +137,27 @@ struct Done {
 impl Agenda {
     /// A fresh agenda; begins with a connection to the server.
     pub(super) fn new(asked: Asked) -> (Self, Vec<Step>) {
-        let connect = Step::Command(Command::Connect {
-            server: asked.server.clone(),
-        });
+        let (account, begin) = match asked.rejoin {
+            true => (Account::Resuming, Command::Rejoin),
+            false => {
+                let server = asked.server.clone();
+                (Account::Unknown, Command::Connect { server })
+            }
+        };
         let agenda = Agenda {
             unsent: asked.send.len(),
-            asked,
-            account: Account::Unknown,
+            account,
             call: Call::None,
             users: Vec::new(),
-            placed: false,
+            // Who rejoins a call places none.
+            placed: asked.rejoin,
+            asked,
             incoming: Vec::new(),
             receiving: Vec::new(),
             done: Done::default(),
             finished: false,
         };
-        (agenda, vec![connect])
+        (agenda, vec![Step::Command(begin)])
     }
 
     /// Whether what was asked for happened; otherwise what did not.
@@ -334,7 +343,9 @@ impl Agenda {
         };
         match self.account {
             Account::Online => vec![Step::Report(report)],
-            Account::Unknown | Account::Registering | Account::LoggingIn => self.fail(report, sentence(code)),
+            Account::Unknown | Account::Registering | Account::LoggingIn | Account::Resuming => {
+                self.fail(report, sentence(code))
+            }
         }
     }
 
@@ -397,6 +408,15 @@ impl Agenda {
                 user,
                 setup_ms: setup,
             }),
+            CallEvent::Rejoining { user } => {
+                self.call = Call::SettingUp;
+                vec![Step::Report(Report::Rejoining { user })]
+            }
+            CallEvent::PeerAway { user, wait } => vec![Step::Report(Report::PeerAway {
+                user,
+                wait_ms: wait.as_millis() as u64,
+            })],
+            CallEvent::PeerBack { user } => vec![Step::Report(Report::PeerBack { user })],
             CallEvent::Reconnecting => vec![Step::Report(Report::Interrupted {})],
             CallEvent::Resumed => vec![Step::Report(Report::Resumed {})],
             CallEvent::PeerMedia { microphone, camera } => {

@@ -14,6 +14,7 @@ fn asked() -> Asked {
         password: Password("secret".into()),
         register: false,
         take_over: false,
+        rejoin: false,
         call: None,
         answer: None,
         stay: false,
@@ -68,8 +69,9 @@ enum Happens {
 
 /// Plays a story; gives the verdict at its end.
 fn play(asked: Asked, story: &[(Happens, &str)]) -> Result<(), String> {
+    let begin = if asked.rejoin { "do Rejoin" } else { "do Connect" };
     let (mut agenda, first) = Agenda::new(asked);
-    assert_eq!(first.iter().map(brief).collect::<Vec<_>>(), ["do Connect"]);
+    assert_eq!(first.iter().map(brief).collect::<Vec<_>>(), [begin]);
     for (index, (happens, expected)) in story.iter().enumerate() {
         let steps = match happens {
             Happens::Event(event) => agenda.event(event.clone()),
@@ -190,6 +192,30 @@ fn a_fresh_name_is_registered_and_a_wrong_password_is_the_end() {
         ],
     );
     assert!(verdict.is_err());
+}
+
+#[test]
+fn a_run_that_rejoins_a_call_neither_logs_in_nor_calls_again() {
+    let asked = Asked {
+        rejoin: true,
+        ..calls_ben()
+    };
+    let resumed = event(Event::LoggedIn {
+        user: "ana".into(),
+        resumed: true,
+    });
+    let verdict = play(
+        asked,
+        &[
+            (call(CallEvent::Rejoining { user: "ben".into() }), "rejoining"),
+            (up(), ""),
+            (resumed, "online"),
+            (ben_is(Presence::Available), "users"),
+            (connected(), "connected"),
+            (ended(EndReason::HungUp), "ended hung_up, finish"),
+        ],
+    );
+    assert_eq!(verdict, Ok(()));
 }
 
 #[test]

@@ -38,6 +38,12 @@ pub(super) enum Report {
     Incoming { user: String },
     /// It rings over there.
     Ringing { user: String },
+    /// An earlier run died in this call; this one goes on with it.
+    Rejoining { user: String },
+    /// The other party's client has lost its connection; the call waits for it.
+    PeerAway { user: String, wait_ms: u64 },
+    /// It is there again.
+    PeerBack { user: String },
     /// Both agreed; the peers look for each other.
     Connecting { user: String },
     /// The first remote picture was decoded.
@@ -133,6 +139,9 @@ impl Report {
             Report::Users { .. } => "users",
             Report::Incoming { .. } => "incoming",
             Report::Ringing { .. } => "ringing",
+            Report::Rejoining { .. } => "rejoining",
+            Report::PeerAway { .. } => "peer_away",
+            Report::PeerBack { .. } => "peer_back",
             Report::Connecting { .. } => "connecting",
             Report::Connected { .. } => "connected",
             Report::Interrupted {} => "interrupted",

@@ -59,6 +59,12 @@ fn samples() -> Vec<Report> {
             user: text(),
             setup_ms: SetupTimes::default(),
         },
+        Report::Rejoining { user: text() },
+        Report::PeerAway {
+            user: text(),
+            wait_ms: 1,
+        },
+        Report::PeerBack { user: text() },
         Report::Interrupted {},
         Report::Resumed {},
         Report::PeerMedia {

@@ -38,6 +38,8 @@ pub struct Call {
     camera: bool,
     peer_microphone: bool,
     peer_camera: bool,
+    /// The peer's client is gone; the call waits for it.
+    peer_away: bool,
     side: Option<Side>,
     dropping: bool,
     files: Files,
@@ -110,6 +112,7 @@ impl Call {
             camera: true,
             peer_microphone: true,
             peer_camera: true,
+            peer_away: false,
             side: None,
             dropping: false,
             files: Files::default(),
@@ -178,7 +181,10 @@ impl Call {
                 self.peer_microphone = *microphone;
                 self.peer_camera = *camera;
             }
-            CallEvent::Outgoing { .. }
+            CallEvent::PeerAway { .. } => self.peer_away = true,
+            CallEvent::PeerBack { .. } => self.peer_away = false,
+            CallEvent::Rejoining { .. }
+            | CallEvent::Outgoing { .. }
             | CallEvent::Ringing { .. }
             | CallEvent::Incoming { .. }
             | CallEvent::Connecting { .. }

@@ -58,6 +58,8 @@ pub struct Login {
     linked: Option<String>,
     /// Log in if the name is taken: "register" was only a wish.
     register_or_enter: bool,
+    /// The call in which an earlier run died: with whom, at which server.
+    unfinished: Option<(String, String)>,
     error: Option<String>,
 }
 
@@ -84,6 +86,10 @@ pub enum Message {
     Back,
     /// End the other session.
     TakeOver,
+    /// Go back to the call of the earlier run.
+    Rejoin,
+    /// End that call.
+    LeaveCall,
 }
 
 /// What `app` shall do.
@@ -108,6 +114,7 @@ impl Login {
             step: Step::Filling,
             linked: None,
             register_or_enter: false,
+            unfinished: None,
             error: None,
         }
     }
@@ -129,6 +136,27 @@ impl Login {
         self.register_or_enter = register;
         self.mode = if register { Mode::Register } else { Mode::LogIn };
         self.submit()
+    }
+
+    /// An earlier run died in a call with this user at this server.
+    pub fn offer_to_rejoin(&mut self, user: String, server: String) {
+        self.unfinished = Some((user, server));
+    }
+
+    /// Whether there is a call to go back to, or to end, first.
+    pub fn has_call_to_rejoin(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// Resumes the session of the earlier run, to go back to its call or to end it.
+    fn resume(&mut self, command: Command) -> Action {
+        let Some((_, server)) = self.unfinished.take() else {
+            return Action::None;
+        };
+        self.server = server;
+        self.error = None;
+        self.step = Step::Connecting { then_enter: false };
+        Action::Send(command)
     }
 
     /// Connects without entering, to ask about the certificate early.
@@ -163,6 +191,8 @@ impl Login {
                 self.step = Step::Entering;
                 return Action::Send(self.log_in(true));
             }
+            Message::Rejoin => return self.resume(Command::Rejoin),
+            Message::LeaveCall => return self.resume(Command::LeaveUnfinished),
         }
         Action::None
     }

@@ -131,3 +131,21 @@ fn a_call_outlives_the_server() {
     window.call(CallEvent::Resumed);
     assert!(!window.shows("Nothing arrives just now. Trying to reconnect…"));
 }
+
+#[test]
+fn a_peer_whose_client_is_gone_is_waited_for() {
+    let mut window = Window::in_a_call();
+    let user = || "ben".to_owned();
+    window.call(CallEvent::PeerAway {
+        user: user(),
+        wait: Duration::from_secs(45),
+    });
+    let words = "ben has lost the connection. Waiting for them to come back…";
+    assert!(!window.shows(words), "while media flows it is nobody's concern");
+    window.call(CallEvent::Reconnecting);
+    assert!(window.shows(words));
+    window.snapshot("call-peer-away");
+    window.call(CallEvent::PeerBack { user: user() });
+    window.call(CallEvent::Resumed);
+    assert!(!window.shows(words));
+}

@@ -55,6 +55,7 @@ pub(crate) fn settings() -> WindowSettings {
             audio: AudioChoice::Test,
             codec: None,
         },
+        unfinished: None,
         errand: None,
         position: None,
         // most stories type it

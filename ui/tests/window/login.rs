@@ -1,10 +1,11 @@
 //! The way in.
 
 use iced::keyboard::key::Named;
-use roomrtc::app::Errand;
+use roomrtc::app::{Errand, WindowSettings};
 use roomrtc::saved::{Appearance, Saved};
-use roomrtc_actors::ui_bridge::{Command, ConnectionState, Event, Password};
-use roomrtc_protocol::signaling::messages::{ErrorCode, GoodbyeReason};
+use roomrtc_actors::ui_bridge::{CallEvent, Command, ConnectionState, Event, Password};
+use roomrtc_actors::unfinished_call::{AcceptedCall, UnfinishedCall};
+use roomrtc_protocol::signaling::messages::{CallId, ErrorCode, GoodbyeReason};
 
 use crate::fixture::{Window, settings};
 
@@ -202,6 +203,57 @@ fn the_first_login_is_offered_the_configured_server_and_theme() {
     window.type_into("login/password", "pass");
     window.press("login/submit");
     assert_eq!(window.asked(), [connect("other.example.org")]);
+}
+
+/// A window whose last run died in a call with ben.
+fn cut_off() -> Window {
+    let unfinished = UnfinishedCall {
+        server: "here:8443".into(),
+        token: "secret".into(),
+        call: AcceptedCall {
+            call: CallId(7),
+            user: "ben".into(),
+            caller: true,
+        },
+    };
+    let settings = WindowSettings {
+        unfinished: Some(unfinished),
+        server: Some("there:8443".into()),
+        ..settings()
+    };
+    Window::opened_with(settings, Saved::default())
+}
+
+#[test]
+fn a_window_that_died_in_a_call_offers_to_rejoin_it() {
+    let mut window = cut_off();
+    assert_eq!(window.asked(), [], "not before the user has decided");
+    assert!(window.shows("Your call with ben was cut off. It may still be going on."));
+    window.snapshot("login-rejoin");
+    window.press("login/rejoin");
+    assert_eq!(window.asked(), [Command::Rejoin]);
+    let ben = || "ben".to_owned();
+    window.call(CallEvent::Rejoining { user: ben() });
+    window.hear(Event::Connection(ConnectionState::Connected));
+    window.hear(Event::LoggedIn {
+        user: "ana".into(),
+        resumed: true,
+    });
+    window.call(CallEvent::Connecting { user: ben() });
+    assert!(window.shows("Connecting securely…"));
+}
+
+#[test]
+fn a_call_that_was_cut_off_can_be_left_for_good() {
+    let mut window = cut_off();
+    window.press("login/leave-call");
+    assert_eq!(window.asked(), [Command::LeaveUnfinished]);
+    window.hear(Event::Connection(ConnectionState::Connected));
+    window.hear(Event::LoggedIn {
+        user: "ana".into(),
+        resumed: true,
+    });
+    assert!(window.shows("Camera check"));
 }
 
 #[test]

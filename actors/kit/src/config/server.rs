@@ -84,11 +84,14 @@ section! {
         heartbeat_interval_ms: u64 = 1000, range(50..=60_000), from_millis(heartbeat_interval);
 
         /// Silence after which a client's connection is closed. Together with `resume_grace_ms` it is the time until a
-        /// dead client is offline and its call ends for the peer.
+        /// dead client is offline and the other party of its call knows.
         heartbeat_timeout_ms: u64 = 3000, range(100..=300_000), from_millis(heartbeat_timeout);
 
-        /// Time a lost client has to come back before it is offline and its call ends for the peer.
+        /// Time a lost client has to come back before it is offline, and its call ends if it still rings.
         resume_grace_ms: u64 = 1500, range(0..=300_000), from_millis(resume_grace);
+
+        /// Time an accepted call then waits for the client to be started anew and to rejoin; 0 ends it at once.
+        rejoin_timeout_ms: u64 = 45_000, range(0..=3_600_000), from_millis(rejoin_timeout);
 
         /// Time a call rings.
         ring_timeout_ms: u64 = 45_000, range(100..=600_000), from_millis(ring_timeout);

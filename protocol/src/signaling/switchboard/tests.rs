@@ -6,6 +6,7 @@ use super::*;
 use crate::signaling::messages::{DeclineReason, DescriptionKind};
 
 const RING: Duration = Duration::from_secs(30);
+const REJOIN: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// A switchboard in virtual time, with what everybody heard.
@@ -50,6 +51,7 @@ impl Story {
         let settings = Settings {
             ring_timeout: RING,
             resume_grace: GRACE,
+            rejoin: REJOIN,
             first_call: CallId(7),
         };
         let mut story = Story {
@@ -425,6 +427,10 @@ fn a_party_that_does_not_come_back_is_lost() {
     let call = story.accepted();
     story.loses(2);
     story.passes(GRACE);
+    let wait_ms = REJOIN.as_millis() as u64;
+    assert_eq!(story.hears(1), [ServerMessage::PeerAway { call, wait_ms }]);
+    assert_eq!(story.presence["ben"], Presence::Offline);
+    story.passes(REJOIN);
     assert_eq!(
         story.hears(1),
         [ServerMessage::Ended {
@@ -433,9 +439,43 @@ fn a_party_that_does_not_come_back_is_lost() {
         }]
     );
     assert_eq!(story.presence["ana"], Presence::Available);
-    assert_eq!(story.presence["ben"], Presence::Offline);
     story.enter(20, "ben", Entry::Resume);
     assert_eq!(story.admitted[&20], None);
+}
+
+#[test]
+fn a_party_whose_client_was_started_anew_is_awaited_and_welcomed_back() {
+    let mut story = Story::begin();
+    let call = story.accepted();
+    story.loses(2);
+    story.passes(GRACE);
+    story.hears(1);
+    // Of several offers it gets the last, and the candidates that belong to it.
+    for sdp in ["first", "last"] {
+        let (kind, sdp) = (DescriptionKind::Offer, sdp.to_owned());
+        story.says(1, ClientMessage::Description { call, kind, sdp });
+        story.says(1, candidate(call));
+    }
+    story.passes(REJOIN - Duration::from_millis(1));
+    story.enter(20, "ben", Entry::Resume);
+    assert_eq!(story.hears(1), [ServerMessage::PeerBack { call }]);
+    assert_eq!(story.presence["ben"], Presence::Busy);
+    assert!(matches!(
+        &story.hears(20)[..],
+        [ServerMessage::Description { sdp, .. }, ServerMessage::Candidate { .. }] if sdp == "last"
+    ));
+    story.passes(REJOIN);
+    assert_eq!(story.board.calls(), 1);
+}
+
+#[test]
+fn a_call_that_rings_does_not_wait_for_anybody() {
+    let mut story = Story::begin();
+    let call = story.ringing();
+    story.loses(2);
+    story.passes(GRACE);
+    let reason = EndReason::PeerLost;
+    assert_eq!(story.hears(1), [ServerMessage::Ended { call, reason }]);
 }
 
 #[test]
@@ -463,6 +503,7 @@ fn both_parties_lost_leave_nothing_behind() {
     story.loses(1);
     story.loses(2);
     story.passes(GRACE);
+    story.passes(REJOIN);
     assert_eq!((story.board.calls(), story.board.next_timeout()), (0, None));
     assert_eq!(story.presence["ana"], Presence::Offline);
     assert_eq!(story.presence["ben"], Presence::Offline);
@@ -640,6 +681,7 @@ proptest! {
         // Who heard that a call began hears once that it ended, unless its session ended before.
         let here: Vec<u64> = story.board.sessions.keys().map(|session| session.0).collect();
         story.passes(RING);
+        story.passes(REJOIN);
         let calls: Vec<CallId> = story.board.calls.keys().copied().collect();
         for call in calls {
             let caller = &story.board.calls[&call].caller;

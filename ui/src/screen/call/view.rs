@@ -68,6 +68,14 @@ impl Call {
     fn between<'a>(&'a self, looks: Looks<'a>) -> Option<Element<'a, Message>> {
         let (mark, tone, state) = match self.phase {
             Phase::Connecting => (icon::shield(), Tone::Accent, "Connecting securely…".to_owned()),
+            Phase::Reconnecting { .. } if self.peer_away => (
+                icon::retry(),
+                Tone::Warning,
+                format!(
+                    "{} has lost the connection. Waiting for them to come back…",
+                    self.peer
+                ),
+            ),
             Phase::Reconnecting { .. } => (
                 icon::retry(),
                 Tone::Warning,

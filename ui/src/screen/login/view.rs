@@ -84,6 +84,7 @@ impl Login {
         let head = if register { "Make an account" } else { "Welcome" };
         column![
             text(head).size(size::DISPLAY).font(font::SEMIBOLD),
+            self.unfinished.as_ref().map(|(user, _)| unfinished_call(user)),
             container(
                 row![
                     tab("Log in", !register, Message::Mode(Mode::LogIn)).id("login/mode-log-in"),
@@ -196,6 +197,29 @@ fn wide<'a>(
     crate::widget::press::press(label, message, radius::PILL, |b| {
         b.width(Fill).padding([12.0, 16.0]).style(style)
     })
+}
+
+/// The client died in a call and was started again.
+fn unfinished_call(user: &str) -> Element<'_, Message> {
+    let words = row![
+        icon::retry().size(16).style(theme::toned(Tone::Accent)),
+        text(format!(
+            "Your call with {user} was cut off. It may still be going on."
+        ))
+        .size(size::BODY)
+        .width(Fill)
+    ]
+    .spacing(space::M)
+    .align_y(Center);
+    let choice = row![
+        wide("Rejoin", theme::primary, Some(Message::Rejoin)).id("login/rejoin"),
+        wide("Leave the call", theme::secondary, Some(Message::LeaveCall)).id("login/leave-call"),
+    ]
+    .spacing(space::M);
+    container(column![words, choice].spacing(space::M))
+        .padding([space::M, space::L])
+        .style(theme::card)
+        .into()
 }
 
 fn problem(words: &str) -> Element<'_, Message> {
