@@ -10,7 +10,7 @@ use actix::{Actor, Context, Handler, System};
 use actix_rt::Arbiter;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{
-    Addr, Backoff, Directory, Down, Intensity, Keep, MeterView, Port, Spec, Strategy, Supervisor,
+    Addr, Backoff, Directory, Down, Intensity, Keep, MeterView, Port, Spec, Strategy, Supervisor, Watchdog,
 };
 use roomrtc_protocol::signaling::CertificateHash;
 use tokio::sync::{mpsc, watch};
@@ -176,6 +176,8 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
     let tree = Addr::<Supervisor>::new("client");
     let bridge = Addr::<UiBridge>::new("client/ui_bridge");
     let connection = Addr::<SignalingConnection>::new("client/signaling_connection");
+    let watchdog = Addr::<Watchdog>::new("client/watchdog");
+    let hang_timeout = settings.hang_timeout();
     let end = watch_the_end(&here, intensity, backoff);
 
     let Trunk {
@@ -216,6 +218,7 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
         .child(Spec::new(&connection, &here, move || {
             SignalingConnection::new(signaling.clone())
         }))
+        .child(Spec::new(&watchdog, &here, move || Watchdog::new(hang_timeout)))
         .reports(reports)
         .launch(&here, end);
 }

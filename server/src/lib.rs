@@ -26,10 +26,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_rt::{Arbiter, ArbiterHandle, System};
+use actix_rt::{ArbiterHandle, System};
 use arc_swap::ArcSwap;
 use roomrtc_kit::config::{Config, Server as Settings};
-use roomrtc_kit::{Addr, Backoff, Intensity, Keep, Spec, Strategy, Supervisor, name_thread};
+use roomrtc_kit::{Addr, Backoff, Intensity, Keep, Spec, Strategy, Supervisor, Thread, Watchdog};
 use roomrtc_protocol::signaling::CertificateHash;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -233,13 +233,8 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
     } = ground;
     let core = System::current().arbiter().clone();
     // Parked in the tree's own children, and ended with the system.
-    let named = |name| {
-        let arbiter = Arbiter::new().handle();
-        name_thread(&arbiter, name);
-        arbiter
-    };
-    let disk = named("disk");
-    let arbiters: Vec<ArbiterHandle> = (0..threads(&settings)).map(|_| named("sessions")).collect();
+    let disk = Thread::new("disk");
+    let session_threads = (0..threads(&settings)).map(|_| Thread::new("sessions")).collect();
     let root = Addr::<Supervisor>::new("server");
     let accounts = Addr::<Accounts>::new("server/accounts");
     let directory = Addr::<Directory>::new("server/directory");
@@ -248,6 +243,7 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
     let caretaker = Addr::<Caretaker>::new("server/caretaker");
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let admin = settings.admin_socket_path();
+    let hang_timeout = settings.hang_timeout();
     let shared = session::Shared {
         settings: settings.clone(),
         stun_servers,
@@ -259,7 +255,7 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
         identity,
         shared: Arc::new(shared),
         directory: directory.clone(),
-        arbiters,
+        threads: session_threads,
         places: places.clone(),
         next_session: Arc::new(AtomicU64::new(1)),
     };
@@ -270,6 +266,9 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
         .child(Spec::new(&listener, &core, move || Listener::new(door.clone())))
         .child(Spec::new(&Addr::new("server/admin"), &core, move || {
             Admin::new(admin.clone())
+        }))
+        .child(Spec::new(&Addr::new("server/watchdog"), &core, move || {
+            Watchdog::new(hang_timeout)
         }));
     Caretaker::new(root, directory, listener, places, &settings).launch(&caretaker, &core);
     supervisor.launch(&core, caretaker.port());
@@ -278,12 +277,12 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
 
 fn accounts_spec(
     addr: &Addr<Accounts>,
-    arbiter: &ArbiterHandle,
+    thread: &Thread,
     settings: &Arc<Settings>,
     database: PathBuf,
 ) -> Spec<Accounts> {
     let settings = settings.clone();
-    Spec::new(addr, arbiter, move || {
+    Spec::new(addr, thread, move || {
         Accounts::new(settings.clone(), database.clone())
     })
 }

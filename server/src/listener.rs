@@ -1,6 +1,6 @@
 //! The listener: accepts connections, sees them through TLS and HTTP, and starts a session for each.
 //!
-//! A connection's steps run on one of the session arbiters, each within its time limit, so that nobody who is slow
+//! A connection's steps run on one of the session threads, each within its time limit, so that nobody who is slow
 //! holds up the door.
 
 use std::io;
@@ -12,9 +12,8 @@ use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
 use actix::{Actor, ActorFuture, AsyncContext, Context, Handler};
-use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwap;
-use roomrtc_kit::{Addr, Down, Exit, Port, Spec, mail};
+use roomrtc_kit::{Addr, Down, Exit, Port, Spec, Thread, mail};
 use roomrtc_protocol::signaling::switchboard::SessionId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,7 +43,7 @@ pub(crate) struct Setup {
     pub(crate) shared: Arc<session::Shared>,
     pub(crate) directory: Addr<Directory>,
     /// Where sessions live.
-    pub(crate) arbiters: Vec<ArbiterHandle>,
+    pub(crate) threads: Vec<Thread>,
     pub(crate) places: Arc<Semaphore>,
     /// Counts up over all lives.
     pub(crate) next_session: Arc<AtomicU64>,
@@ -55,7 +54,7 @@ pub(crate) struct Listener {
     setup: Setup,
     door: Arc<Door>,
     refusals: Arc<Semaphore>,
-    next_arbiter: usize,
+    next_thread: usize,
     socket: Option<TcpListener>,
     /// After an error of the system: not before that.
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
@@ -84,7 +83,7 @@ impl Listener {
             }),
             setup,
             refusals: Arc::new(Semaphore::new(REFUSALS)),
-            next_arbiter: 0,
+            next_thread: 0,
             socket: None,
             pause: None,
         }
@@ -111,12 +110,12 @@ impl Listener {
             place,
             full,
         };
-        self.next_arbiter = (self.next_arbiter + 1) % self.setup.arbiters.len();
-        let arbiter = self.setup.arbiters[self.next_arbiter].clone();
+        self.next_thread = (self.next_thread + 1) % self.setup.threads.len();
+        let thread = self.setup.threads[self.next_thread].clone();
         let door = self.door.clone();
-        self.setup.arbiters[self.next_arbiter].spawn_fn(move || {
+        self.setup.threads[self.next_thread].run(move || {
             actix_rt::spawn(async move {
-                if let Err(error) = door.let_in(arrival, arbiter).await {
+                if let Err(error) = door.let_in(arrival, thread).await {
                     tracing::debug!(%error, "a connection failed before it became a session");
                 }
             });
@@ -127,7 +126,7 @@ impl Listener {
 
 impl Door {
     /// TLS, then HTTP, then a session.
-    async fn let_in(&self, arrival: Arrival, arbiter: ArbiterHandle) -> io::Result<()> {
+    async fn let_in(&self, arrival: Arrival, thread: Thread) -> io::Result<()> {
         let settings = &self.setup.shared.settings;
         let identity = self.setup.identity.load_full();
         let tcp = TcpStream::from_std(arrival.tcp)?;
@@ -161,7 +160,7 @@ impl Door {
                 reason: down.reason,
             })
         });
-        Spec::new(&session, &arbiter, Session::once(setup)).launch(end);
+        Spec::new(&session, &thread, Session::once(setup)).launch(end);
         Ok(())
     }
 }

@@ -150,6 +150,42 @@ fn a_call_opens_another_association_when_that_of_the_data_channels_dies() -> Res
     survives_the_loss_of("call/sctp_association")
 }
 
+/// A part hangs its whole thread; everybody on it lives on in another.
+fn survives_the_hang_of(actor: &str, neighbour: &str) -> Result<()> {
+    let server = Server::start(&[])?;
+    let watchful = [&CHAOS[..], &["--set", "client.hang_timeout_ms=1000"]].concat();
+    let mut clients = pair(&server, &watchful, &[])?;
+    clients[0].order(&json!({"do": "crash", "actor": actor, "how": "hang"}))?;
+    for (part, why) in [
+        (actor, "failed: hung for 1s".to_owned()),
+        (
+            neighbour,
+            format!("was moved to another thread, for {actor} hung"),
+        ),
+    ] {
+        clients[0].has_said(&format!("that {part} is replaced"), |line| {
+            line["event"] == "restarted" && line["actor"] == part && line["reason"] == why
+        })?;
+    }
+    for client in &mut clients {
+        hears_and_sees(client)?;
+    }
+    clients[0].order(&json!({"do": "hangup"}))?;
+    let ended = clients[1].wait_for("ended")?;
+    ensure!(ended["reason"] == "hung_up", "{ended}");
+    Ok(())
+}
+
+#[test]
+fn a_call_goes_on_when_an_encoder_hangs_the_thread_of_all_media() -> Result<()> {
+    survives_the_hang_of("call/encoder/video", "call/playout/audio")
+}
+
+#[test]
+fn a_call_goes_on_when_the_reporter_hangs_the_thread_of_the_network() -> Result<()> {
+    survives_the_hang_of("call/rtcp_reporter", "call/ice_agent")
+}
+
 #[test]
 fn two_who_lose_their_keys_at_once_agree_on_others() -> Result<()> {
     let server = Server::start(&[])?;

@@ -32,7 +32,7 @@ impl<A: Actor<Context = Context<A>>> Addr<A> {
     }
 
     fn listed(name: String, detail: Detail) -> Self {
-        let mailbox = Arc::new(Mailbox::new(name, detail));
+        let mailbox = Mailbox::new(name, detail);
         Directory::enter(&mailbox);
         Addr(mailbox)
     }

@@ -63,7 +63,7 @@ impl Directory {
         register.desks.push(Arc::downgrade(&desk));
     }
 
-    fn desks() -> Vec<Arc<dyn Desk>> {
+    pub(crate) fn desks() -> Vec<Arc<dyn Desk>> {
         register().desks.iter().filter_map(Weak::upgrade).collect()
     }
 

@@ -42,9 +42,14 @@ pub enum Death {
     Forget,
     /// It gives up.
     Fail,
+    /// It blocks its thread for a minute; the watchdog will not wait so long.
+    Hang,
     /// It ends in good order.
     Stop,
 }
+
+/// Longer than any watchdog is patient.
+const HANG: Duration = Duration::from_secs(60);
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +99,7 @@ impl From<Death> for Order {
             Death::Panic => Order::Panic,
             Death::Forget => Order::Forget,
             Death::Fail => Order::Fail,
+            Death::Hang => Order::Hang(HANG),
             Death::Stop => Order::Stop,
         }
     }

@@ -20,6 +20,8 @@ pub enum Reason {
     Failed(String),
     /// A bug.
     Panicked(String),
+    /// Its thread was taken away, for this neighbour hung it.
+    Displaced(String),
     /// A supervisor gave up on a child that kept dying.
     TooManyRestarts {
         /// The child's name.
@@ -43,6 +45,7 @@ impl fmt::Display for Reason {
             Reason::Shutdown => f.write_str("was shut down"),
             Reason::Failed(why) => write!(f, "failed: {why}"),
             Reason::Panicked(why) => write!(f, "panicked: {why}"),
+            Reason::Displaced(by) => write!(f, "was moved to another thread, for {by} hung"),
             Reason::TooManyRestarts { child, last } => {
                 write!(f, "gave up on {child}, which keeps failing (last: {last})")
             }

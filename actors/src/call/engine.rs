@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use actix::{Actor, ActorContext, Context, Handler};
 use actix_rt::Arbiter;
 use roomrtc_kit::config::Config;
-use roomrtc_kit::{Addr, Down, Keep, Port, Reason, Shutdown, Spec, Strategy, Supervisor, name_thread};
+use roomrtc_kit::{Addr, Down, Keep, Port, Reason, Shutdown, Spec, Strategy, Supervisor, Thread};
 
 use super::description::{LocalDescription, Transport};
 use super::tree::{Arbiters, Soil, Tree, supervisor};
@@ -48,15 +48,10 @@ impl Engine {
     }
 
     fn arbiters(&self) -> &Arbiters {
-        let named = |name| {
-            let arbiter = Arbiter::new().handle();
-            name_thread(&arbiter, name);
-            arbiter
-        };
         self.arbiters.get_or_init(|| Arbiters {
             control: Arbiter::current(),
-            network: named("network"),
-            media: named("media"),
+            network: Thread::new("network"),
+            media: Thread::new("media"),
         })
     }
 }

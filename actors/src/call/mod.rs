@@ -399,7 +399,7 @@ impl Handler<Down> for Call {
     fn handle(&mut self, down: Down, ctx: &mut Self::Context) {
         match down.reason {
             Reason::Normal | Reason::Shutdown => self.stopped(&down.name),
-            Reason::Failed(_) | Reason::Panicked(_) => self.restarted(down, ctx),
+            Reason::Failed(_) | Reason::Panicked(_) | Reason::Displaced(_) => self.restarted(down, ctx),
             Reason::TooManyRestarts { child, last } => {
                 let supervisor = down.name;
                 let given_up = GivenUp {

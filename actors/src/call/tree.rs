@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
-use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor};
+use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor, Thread};
 use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
@@ -45,15 +45,16 @@ use crate::srtp::Srtp;
 use crate::stats::collector::{Stats, StatsSetup};
 use crate::ui_bridge::{MediaChoice, TransferId};
 
-/// The threads of the client.
+/// The threads of the client. Supervisors live on the first: when one of the others hangs, they start its actors on a
+/// new one.
 #[derive(Clone)]
 pub(crate) struct Arbiters {
     /// Calls, signaling, figures.
     pub(crate) control: ArbiterHandle,
     /// ICE, DTLS, SCTP, RTP and RTCP: a packet crosses no thread on its way.
-    pub(crate) network: ArbiterHandle,
+    pub(crate) network: Thread,
     /// Capture, codecs, playout.
-    pub(crate) media: ArbiterHandle,
+    pub(crate) media: Thread,
 }
 
 /// What a tree is planted with.
@@ -148,7 +149,7 @@ impl Tree {
             .child(Spec::new(&self.ice_agent, network, move || {
                 IceAgent::new(ice.clone())
             }))
-            .launch(network, self.news());
+            .launch(&self.soil.arbiters.control, self.news());
         let dtls = DtlsSetup {
             srtp: self.srtp.clone(),
             ice: self.ice_agent.port(),
@@ -171,7 +172,7 @@ impl Tree {
             .child(Spec::new(&self.file_transfer, network, move || {
                 FileTransfers::new(files.clone())
             }))
-            .launch(network, self.news());
+            .launch(&self.soil.arbiters.control, self.news());
     }
 
     /// Camera and microphone.
@@ -212,7 +213,7 @@ impl Tree {
             .child(Spec::new(&self.audio_capture, media, move || {
                 AudioCapture::new(sound.clone())
             }))
-            .launch(media, self.news());
+            .launch(&self.soil.arbiters.control, self.news());
     }
 
     /// Everything that depends on what was negotiated.
@@ -251,7 +252,7 @@ impl Tree {
         for (addr, setup) in receivers.into_iter().flatten() {
             rtp = rtp.child(Spec::new(addr, network, move || RtpReceiver::new(setup.clone())));
         }
-        rtp.launch(network, self.news());
+        rtp.launch(&self.soil.arbiters.control, self.news());
     }
 
     /// Codecs, playout and figures.
@@ -301,7 +302,7 @@ impl Tree {
                     VideoEncoder::new(encoder.clone())
                 }));
         }
-        tree.launch(media, self.news());
+        tree.launch(&self.soil.arbiters.control, self.news());
     }
 
     fn supervisor(&self, me: &Addr<Supervisor>, strategy: Strategy) -> Supervisor {

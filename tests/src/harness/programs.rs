@@ -215,6 +215,14 @@ impl Headless {
         }
     }
 
+    /// A line `wanted` likes: one it has said already, or the next, within [`PATIENCE`].
+    pub fn has_said(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        match self.said.iter().find(|line| wanted(line)) {
+            Some(line) => Ok(line.clone()),
+            None => self.wait_until(what, wanted),
+        }
+    }
+
     /// Takes note of everything it has said by now.
     pub fn read(&mut self) {
         self.said.extend(self.lines.try_iter());

@@ -103,6 +103,10 @@ section! {
         /// Time a part of the client has to stop before it is given up.
         stop_timeout_ms: u64 = 2000, range(10..=60_000), from_millis(stop_timeout);
 
+        /// Time without progress after which a part of the client, or a whole thread of it, counts as hung and is
+        /// replaced. Longer than any one step may take.
+        hang_timeout_ms: u64 = 5000, range(500..=600_000), from_millis(hang_timeout);
+
         /// The colours of the window.
         theme: Theme = Theme::System, any();
 

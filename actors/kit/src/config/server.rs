@@ -93,6 +93,10 @@ section! {
         /// Time an accepted call then waits for the client to be started anew and to rejoin; 0 ends it at once.
         rejoin_timeout_ms: u64 = 45_000, range(0..=3_600_000), from_millis(rejoin_timeout);
 
+        /// Time without progress after which a part of the server, or a whole thread of it, counts as hung and is
+        /// replaced. Longer than any one step may take.
+        hang_timeout_ms: u64 = 10_000, range(500..=600_000), from_millis(hang_timeout);
+
         /// Time a call rings.
         ring_timeout_ms: u64 = 45_000, range(100..=600_000), from_millis(ring_timeout);
 

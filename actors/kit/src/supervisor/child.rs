@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use actix::{Actor, Context};
-use actix_rt::ArbiterHandle;
 
 use super::policy::Restart;
 use super::{Down, Shutdown, Supervisor, Up};
@@ -13,6 +12,7 @@ use crate::directory::Order;
 use crate::life::{self, Seed, Sequel};
 use crate::mailbox::Desk;
 use crate::reason::Reason;
+use crate::thread::Thread;
 
 /// Lives are numbered across all supervisors, so that late news of an old one is told from a new one's.
 pub(super) fn new_life() -> u32 {
@@ -89,22 +89,22 @@ impl Drop for Herald {
 /// How to start an actor, and whether to start it again.
 pub struct Spec<A: Actor<Context = Context<A>>> {
     addr: Addr<A>,
-    arbiter: ArbiterHandle,
+    thread: Thread,
     factory: Arc<dyn Fn() -> A + Send + Sync>,
     restart: Restart,
 }
 
 impl<A: Actor<Context = Context<A>>> Spec<A> {
-    /// The actor behind `addr` lives on `arbiter`; `factory` makes it anew for each life. It is
+    /// The actor behind `addr` lives on `thread` (an arbiter will do); `factory` makes it anew for each life. It is
     /// [`Restart::Permanent`] unless told otherwise.
     pub fn new(
         addr: &Addr<A>,
-        arbiter: &ArbiterHandle,
+        thread: impl Into<Thread>,
         factory: impl Fn() -> A + Send + Sync + 'static,
     ) -> Self {
         Spec {
             addr: addr.clone(),
-            arbiter: arbiter.clone(),
+            thread: thread.into(),
             factory: Arc::new(factory),
             restart: Restart::Permanent,
         }
@@ -120,14 +120,14 @@ impl<A: Actor<Context = Context<A>>> Spec<A> {
     /// For one of many alike: a session, a file.
     pub fn launch(self, end: Port<Down>) -> u32 {
         let factory = self.factory;
-        launch(&self.addr, &self.arbiter, Box::new(move || factory()), end)
+        launch(&self.addr, &self.thread, Box::new(move || factory()), end)
     }
 }
 
 /// Starts the one life of an actor.
 pub(super) fn launch<A: Actor<Context = Context<A>>>(
     addr: &Addr<A>,
-    arbiter: &ArbiterHandle,
+    thread: &Thread,
     seed: Seed<A>,
     end: Port<Down>,
 ) -> u32 {
@@ -135,7 +135,7 @@ pub(super) fn launch<A: Actor<Context = Context<A>>>(
     let life = herald.life();
     addr.0.reopen();
     addr.0.meter.below(life::whoami());
-    life::begin(arbiter, addr.0.clone(), seed, herald, Sequel::None);
+    life::begin(thread, addr.0.clone(), seed, herald, Sequel::None);
     life
 }
 
@@ -164,7 +164,7 @@ impl<A: Actor<Context = Context<A>>> Child for Spec<A> {
     fn start(&self, herald: Herald) {
         let factory = self.factory.clone();
         let seed = Box::new(move || factory());
-        life::begin(&self.arbiter, self.addr.0.clone(), seed, herald, Sequel::Possible);
+        life::begin(&self.thread, self.addr.0.clone(), seed, herald, Sequel::Possible);
     }
 
     /// A supervisor takes its children down in order; anything else just ends.

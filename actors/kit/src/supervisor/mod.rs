@@ -9,12 +9,12 @@ mod policy;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
-use actix_rt::ArbiterHandle;
 use tokio::time::Instant;
 
 use crate::address::{Addr, Port};
 use crate::mail;
 use crate::reason::{Exit, Reason};
+use crate::thread::Thread;
 
 use child::{Child, new_life};
 use policy::Deaths;
@@ -133,9 +133,9 @@ impl Supervisor {
 
     /// Starts the root of a tree, or a tree below an actor (a call); `end` hears why it ended, with the life's
     /// number returned here.
-    pub fn launch(self, arbiter: &ArbiterHandle, end: Port<Down>) -> u32 {
+    pub fn launch(self, thread: impl Into<Thread>, end: Port<Down>) -> u32 {
         let me = self.me.clone();
-        child::launch(&me, arbiter, Box::new(move || self), end)
+        child::launch(&me, &thread.into(), Box::new(move || self), end)
     }
 
     fn start(&mut self, index: usize) {
@@ -255,9 +255,10 @@ impl Supervisor {
         }
     }
 
-    /// A child ended that is to live: restarts whom the strategy names, or gives up.
+    /// A child ended that is to live: restarts whom the strategy names, or gives up. One whose thread was taken away has
+    /// done nothing wrong.
     fn restart(&mut self, down: Down, ctx: &mut Context<Self>) {
-        if self.deaths.note(Instant::now()) {
+        if !matches!(down.reason, Reason::Displaced(_)) && self.deaths.note(Instant::now()) {
             let (child, last) = (down.name, down.reason.to_string());
             self.phase = Phase::Closing {
                 why: Reason::TooManyRestarts { child, last },

@@ -4,6 +4,7 @@
 mod call;
 mod chaos;
 mod dynamic;
+mod hang;
 mod mail;
 mod stage;
 mod strategies;
