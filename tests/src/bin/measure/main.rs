@@ -1,6 +1,7 @@
 //! Measures what `docs/performance.md` claims, with the programs as users start them: one server and headless
 //! clients on this machine. `cargo build --release && cargo run --release --bin measure`.
 
+mod comeback;
 mod recover;
 
 use std::fs::File;
@@ -53,6 +54,12 @@ enum What {
         #[arg(long, env = "ROOMRTC_SEED", default_value_t = 1)]
         seed: u64,
     },
+    /// The time until all is well again after the server or a client was killed and started again.
+    Comeback {
+        /// Kills of each.
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+    },
     /// The pause in a call when one of its parts dies.
     Recover {
         /// Deaths of each part.
@@ -80,6 +87,7 @@ fn main() -> Result<()> {
             println!("{outcome:#?}");
             Ok(())
         }
+        What::Comeback { runs } => comeback::run(runs),
         What::Recover { runs, only } => recover::run(runs, only.as_deref()),
     }
 }

@@ -23,7 +23,7 @@ const PICTURES: Target = Target {
 };
 
 /// What is killed.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "call/capture/video",
     "call/capture/audio",
     "call/encoder/video",
@@ -37,6 +37,7 @@ const PARTS: [&str; 13] = [
     "call/playout/audio",
     "call/rtcp_reporter",
     "client/ui_bridge",
+    "client/signaling_connection",
 ];
 
 /// What is killed whose death may take the whole transport along, and the pause allowed. By a mere panic the next life
