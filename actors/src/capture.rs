@@ -18,7 +18,7 @@ use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use roomrtc_kit::{Exit, Keep, Port, mail};
 use roomrtc_media::capture::CaptureError;
-use roomrtc_media::device::DeviceError;
+use roomrtc_media::device::{self, Device, DeviceError, DeviceKind};
 use roomrtc_media::{OnTrouble, Running};
 use tracing::{info, warn};
 
@@ -52,8 +52,11 @@ pub trait Medium: Clone + Send + Unpin + 'static {
     /// What the user is told when there is no device.
     const MISSING: Notice;
 
-    /// What stands in for a device.
+    /// What stands in for a device where there is no other.
     const SUBSTITUTE: Self::Choice;
+
+    /// Other devices that could stand in for a chosen one, with their names. Called on a thread that may wait.
+    fn others(&self, choice: &Self::Choice) -> Vec<(Self::Choice, String)>;
 
     /// Opens what was chosen; `None` if nothing was. Called on a thread that may wait.
     fn open(
@@ -91,6 +94,22 @@ pub struct CaptureSetup<M: Medium> {
 pub struct Wish<C> {
     choice: C,
     enabled: bool,
+}
+
+/// The devices of a kind besides the one chosen (the system's first, if no particular one was); none if no device was
+/// chosen at all.
+fn others(kind: DeviceKind, chosen: Option<Option<&str>>) -> impl Iterator<Item = Device> {
+    let devices = match chosen {
+        Some(_) => device::list().unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut of_kind: Vec<Device> = devices.into_iter().filter(|device| device.kind == kind).collect();
+    match chosen.flatten() {
+        Some(id) => of_kind.retain(|device| device.id != id && device.name != id),
+        None if of_kind.is_empty() => {}
+        None => drop(of_kind.remove(0)),
+    }
+    of_kind.into_iter()
 }
 
 /// Between a source's thread and its actor: whether anything may pass, and when something last came.
@@ -198,33 +217,55 @@ impl<M: Medium> Capture<M> {
         self.attempt += 1;
         let attempt = self.attempt;
         let gate = Gate::new(self.wish.enabled);
-        let (on_trouble, heard) = trouble();
-        let (medium, at_gate) = (self.setup.medium.clone(), gate.clone());
-        let opening = tokio::task::spawn_blocking(move || medium.open(&choice, at_gate, on_trouble));
+        let (medium, at_gate, notices) = (
+            self.setup.medium.clone(),
+            gate.clone(),
+            self.setup.notices.clone(),
+        );
+        let wanted = self.wish.choice.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            let open = |choice: &M::Choice| {
+                let (on_trouble, heard) = trouble();
+                let running = medium.open(choice, at_gate.clone(), on_trouble)?;
+                Ok((running, heard))
+            };
+            if purpose == Purpose::Substitute {
+                for (other, name) in medium.others(&wanted) {
+                    if let Ok(opened) = open(&other) {
+                        notices.tell(CallNotice(Notice::OtherDevice(name)));
+                        return Ok(opened);
+                    }
+                }
+            }
+            open(&choice)
+        });
         let opened = opening.into_actor(self).map(move |result, actor, ctx| {
-            let result = match result {
-                Ok(Ok(running)) => Ok(running),
-                Ok(Err(error)) => Err(error),
+            let result: Result<_, CaptureError> = match result {
+                Ok(result) => result,
                 Err(panic) => return ctx.fail(panic),
             };
-            if attempt == actor.attempt {
-                let source = Source {
-                    gate,
-                    running: None,
-                    purpose,
-                };
-                actor.opened(source, result, ctx);
+            if attempt != actor.attempt {
+                return;
             }
+            let source = Source {
+                gate,
+                running: None,
+                purpose,
+            };
+            let result = result.map(|(running, heard)| {
+                let lost = heard.into_actor(actor).map(move |words, actor, ctx| {
+                    if let Ok(words) = words
+                        && attempt == actor.attempt
+                    {
+                        actor.lost(words, ctx);
+                    }
+                });
+                ctx.spawn(lost);
+                running
+            });
+            actor.opened(source, result, ctx);
         });
         ctx.spawn(opened);
-        let lost = heard.into_actor(self).map(move |words, actor, ctx| {
-            if let Ok(words) = words
-                && attempt == actor.attempt
-            {
-                actor.lost(words, ctx);
-            }
-        });
-        ctx.spawn(lost);
     }
 
     fn opened(

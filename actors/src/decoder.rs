@@ -3,6 +3,7 @@
 //! Told by: the RTP receiver ([`DecodeFrame`]). Tells: [`playout`](crate::playout), the RTCP reporter
 //! ([`RequestKeyframe`]) when it cannot go on.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::{Exit, Port, mail};
 use roomrtc_media::frame::VideoFrame;
-use roomrtc_media::video_codec::{self, Codec, CodecError, Origin};
+use roomrtc_media::video_codec::{self, CodecError, Decoder, Origin};
 use roomrtc_protocol::MediaKind;
 
+use crate::codec_care::{CodecCare, Named, Progress};
 use crate::counters::Counters;
 use crate::playout::ShowFrame;
 use crate::rtcp_reporter::RequestKeyframe;
@@ -40,8 +42,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// What a decoder is made from.
 #[derive(Clone)]
 pub struct VideoDecoderSetup {
-    /// What comes.
-    pub codec: Codec,
+    /// Who decodes.
+    pub decoder: Decoder,
+    /// Who decodes when that one keeps failing.
+    pub care: CodecCare<Decoder>,
     /// Threads it may use.
     pub threads: u32,
     /// Takes the pictures.
@@ -52,10 +56,21 @@ pub struct VideoDecoderSetup {
     pub counters: Arc<Counters>,
 }
 
+impl Named for Decoder {
+    fn name(self) -> &'static str {
+        Decoder::name(self)
+    }
+
+    fn other(self) -> Option<Self> {
+        Decoder::other(self)
+    }
+}
+
 /// The actor.
 pub struct VideoDecoder {
     setup: VideoDecoderSetup,
     codec: Option<video_codec::VideoDecoder>,
+    progress: Progress,
     /// Nothing can be decoded before the first key frame of a life.
     synchronised: bool,
     asked: Option<Instant>,
@@ -65,6 +80,7 @@ impl VideoDecoder {
     /// A decoder whose codec is started with the actor.
     pub fn new(setup: VideoDecoderSetup) -> Self {
         VideoDecoder {
+            progress: setup.care.progress(),
             setup,
             codec: None,
             synchronised: false,
@@ -74,13 +90,14 @@ impl VideoDecoder {
 
     fn start_codec(&mut self, ctx: &mut Context<Self>) -> Result<(), CodecError> {
         let VideoDecoderSetup {
-            codec,
             threads,
             output,
             counters,
             ..
         } = self.setup.clone();
+        let gives = self.progress.counter();
         let on_picture = move |frame: VideoFrame, origin: Origin| {
+            gives();
             counters.video.decoded.one();
             counters.video.width.set(u64::from(frame.width));
             counters.video.height.set(u64::from(frame.height));
@@ -91,15 +108,35 @@ impl VideoDecoder {
         };
         let (on_trouble, heard) = trouble();
         self.codec = Some(video_codec::VideoDecoder::new(
-            codec, threads, on_picture, on_trouble,
+            self.decoder(),
+            threads,
+            on_picture,
+            on_trouble,
         )?);
-        let failed = heard.into_actor(self).map(|words, _, ctx| {
+        let failed = heard.into_actor(self).map(|words, actor, ctx| {
             if let Ok(words) = words {
-                ctx.fail(words);
+                actor.fail(words, ctx);
             }
         });
         ctx.spawn(failed);
         Ok(())
+    }
+
+    /// Who decodes in this life.
+    fn decoder(&self) -> Decoder {
+        self.setup.care.who(self.setup.decoder)
+    }
+
+    /// The codec does not work.
+    fn fail(&mut self, why: impl Display, ctx: &mut Context<Self>) {
+        self.setup.care.failed(self.decoder());
+        ctx.fail(why);
+    }
+
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        if self.progress.stalled(Instant::now()) {
+            self.fail("the decoder takes frames and gives no picture", ctx);
+        }
     }
 
     /// Waits for a key frame, and asks for one now and then.
@@ -121,8 +158,9 @@ impl Actor for VideoDecoder {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if let Err(error) = self.start_codec(ctx) {
-            ctx.fail(error);
+            self.fail(error, ctx);
         }
+        ctx.run_interval(self.setup.care.look(), Self::watch);
     }
 }
 
@@ -138,10 +176,11 @@ impl Handler<DecodeFrame> for VideoDecoder {
             rtp_timestamp: frame.rtp_timestamp,
             received_at: frame.received_at,
         };
+        self.progress.took(Instant::now());
         if let Some(codec) = &mut self.codec
             && let Err(error) = codec.decode(frame.data, origin)
         {
-            ctx.fail(error);
+            self.fail(error, ctx);
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod call_events;
 pub mod call_port;
 pub mod capture;
 pub mod client;
+pub mod codec_care;
 pub mod counters;
 pub mod decoder;
 pub mod dtls_session;

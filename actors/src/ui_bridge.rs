@@ -26,6 +26,8 @@ pub enum VideoChoice {
     Camera(Option<String>),
     /// The test picture with its barcode.
     Test,
+    /// A still picture that says that there is no camera: stands in for one that failed.
+    Still,
     /// A media file, over and over.
     File(PathBuf),
     /// None.
@@ -411,14 +413,23 @@ pub enum FileEnd {
 /// Something the user should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// There is no camera; the test picture is sent instead.
+    /// There is no camera; another one or a still picture is sent instead.
     NoCamera,
-    /// There is no microphone; silence is sent instead.
+    /// There is no microphone; another one or silence is sent instead.
     NoMicrophone,
     /// There is no speaker; sound is not played.
     NoSpeaker,
     /// A device stopped, with the system's words.
     DeviceLost(String),
+    /// A device of this name stands in for one that failed.
+    OtherDevice(String),
+    /// This codec kept failing; that one takes over.
+    OtherCodec {
+        /// Which failed.
+        failed: String,
+        /// Which takes over.
+        instead: String,
+    },
     /// The camera kept failing and is off now, with how it failed last.
     CameraGivenUp(String),
     /// The microphone kept failing and is off now, with how it failed last.

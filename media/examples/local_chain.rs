@@ -12,7 +12,9 @@ use roomrtc_media::capture::{self, VideoFormat, VideoSource};
 use roomrtc_media::clock::WallClock;
 use roomrtc_media::frame::VideoFrame;
 use roomrtc_media::synthetic::barcode;
-use roomrtc_media::video_codec::{Codec, Encoder, EncoderSettings, Origin, VideoDecoder, VideoEncoder};
+use roomrtc_media::video_codec::{
+    Codec, Decoder, Encoder, EncoderSettings, Origin, VideoDecoder, VideoEncoder,
+};
 
 const FORMAT: VideoFormat = VideoFormat {
     width: 1280,
@@ -30,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (tell, shown) = mpsc::channel();
     let on_picture = move |frame: VideoFrame, origin: Origin| drop(tell.send((frame, origin)));
-    let mut decoder = VideoDecoder::new(codec, 1, on_picture, trouble.clone())?;
+    let mut decoder = VideoDecoder::new(Decoder::of(codec), 1, on_picture, trouble.clone())?;
     let (tell, encoded) = mpsc::channel();
     let started = Instant::now();
     let settings = EncoderSettings {

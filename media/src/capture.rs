@@ -21,6 +21,8 @@ pub enum VideoSource {
     Camera(Option<String>),
     /// The test picture.
     Test,
+    /// A still picture that says that there is no camera.
+    Still,
     /// A media file, over and over.
     File(PathBuf),
 }
@@ -108,6 +110,10 @@ pub fn open_video(
     match source {
         VideoSource::Test => {
             let ticking = synthetic::test_picture(format, on_picture).map_err(CaptureError::Thread)?;
+            Ok(Box::new(ticking))
+        }
+        VideoSource::Still => {
+            let ticking = synthetic::still_picture(format, on_picture).map_err(CaptureError::Thread)?;
             Ok(Box::new(ticking))
         }
         VideoSource::Camera(id) => camera(id.as_deref(), format, on_picture, on_trouble),

@@ -56,6 +56,84 @@ impl Encoder {
     }
 }
 
+impl Encoder {
+    /// Who can take over from this one, if somebody is installed.
+    pub fn other(self) -> Option<Self> {
+        match self {
+            Encoder::OpenH264 => pipeline::installed("x264enc").then_some(Encoder::X264),
+            Encoder::X264 => pipeline::installed("openh264enc").then_some(Encoder::OpenH264),
+            Encoder::Vp8 => None,
+        }
+    }
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoder::OpenH264 => "openh264",
+            Encoder::X264 => "x264",
+            Encoder::Vp8 => "libvpx",
+        }
+    }
+}
+
+/// Who decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decoder {
+    /// FFmpeg's H.264.
+    Avdec,
+    /// Cisco's H.264.
+    OpenH264,
+    /// libvpx.
+    Vp8,
+    /// FFmpeg's VP8.
+    AvdecVp8,
+}
+
+impl Decoder {
+    /// The default decoder of a codec.
+    pub fn of(codec: Codec) -> Self {
+        match codec {
+            Codec::H264 if !pipeline::installed("avdec_h264") => Decoder::OpenH264,
+            Codec::H264 => Decoder::Avdec,
+            Codec::Vp8 => Decoder::Vp8,
+        }
+    }
+
+    /// Who can take over from this one, if somebody is installed.
+    pub fn other(self) -> Option<Self> {
+        let (other, element) = match self {
+            Decoder::Avdec => (Decoder::OpenH264, "openh264dec"),
+            Decoder::OpenH264 => (Decoder::Avdec, "avdec_h264"),
+            Decoder::Vp8 => (Decoder::AvdecVp8, "avdec_vp8"),
+            Decoder::AvdecVp8 => (Decoder::Vp8, "vp8dec"),
+        };
+        pipeline::installed(element).then_some(other)
+    }
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decoder::Avdec | Decoder::AvdecVp8 => "ffmpeg",
+            Decoder::OpenH264 => "openh264",
+            Decoder::Vp8 => "libvpx",
+        }
+    }
+
+    /// What it takes, and the element.
+    fn elements(self, threads: u32) -> (&'static str, String) {
+        const H264: &str = "video/x-h264,stream-format=byte-stream,alignment=au";
+        /// It wants to be told; the profile is the one that was negotiated.
+        const BASELINE: &str = H264_CAPS;
+        const VP8: &str = "video/x-vp8";
+        match self {
+            Decoder::Avdec => (H264, format!("avdec_h264 max-threads={threads}")),
+            Decoder::OpenH264 => (BASELINE, "openh264dec".to_owned()),
+            Decoder::Vp8 => (VP8, format!("vp8dec threads={threads}")),
+            Decoder::AvdecVp8 => (VP8, format!("avdec_vp8 max-threads={threads}")),
+        }
+    }
+}
+
 impl EncoderSettings {
     /// The element: key frames only when asked for, no delay.
     fn element(&self) -> String {
@@ -245,20 +323,14 @@ const MAX_IN_FLIGHT: usize = 32;
 impl VideoDecoder {
     /// Starts a decoder. `on_picture` is called on its thread for each picture.
     pub fn new(
-        codec: Codec,
+        decoder: Decoder,
         threads: u32,
         mut on_picture: impl FnMut(VideoFrame, Origin) + Send + 'static,
         on_trouble: OnTrouble,
     ) -> Result<Self, CodecError> {
-        let (caps, element) = match codec {
-            Codec::H264 => (
-                "video/x-h264,stream-format=byte-stream,alignment=au",
-                "avdec_h264 max-threads",
-            ),
-            Codec::Vp8 => ("video/x-vp8", "vp8dec threads"),
-        };
+        let (caps, element) = decoder.elements(threads);
         let description = format!(
-            "appsrc name=src is-live=true format=time max-bytes=0 max-buffers={MAX_IN_FLIGHT} ! {element}={threads} \
+            "appsrc name=src is-live=true format=time max-bytes=0 max-buffers={MAX_IN_FLIGHT} ! {element} \
              ! video/x-raw,format=I420 ! appsink name=sink sync=false"
         );
         let pipeline = Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?;
@@ -341,7 +413,7 @@ mod tests {
         decoded: Receiver<(VideoFrame, Origin)>,
     }
 
-    fn bench(encoder: Encoder, codec: Codec) -> Bench {
+    fn bench(encoder: Encoder, decoder: Decoder) -> Bench {
         let settings = EncoderSettings {
             encoder,
             format: FORMAT,
@@ -355,7 +427,7 @@ mod tests {
             .expect("the encoder starts");
         let (tell, decoded) = channel();
         let decoder = VideoDecoder::new(
-            codec,
+            decoder,
             1,
             move |frame, origin| drop(tell.send((frame, origin))),
             trouble,
@@ -427,8 +499,8 @@ mod tests {
         10.0 * (255.0 * 255.0 / mean.max(1e-9)).log10()
     }
 
-    fn round_trip(encoder: Encoder, codec: Codec) {
-        let mut bench = bench(encoder, codec);
+    fn round_trip(encoder: Encoder, decoder: Decoder) {
+        let mut bench = bench(encoder, decoder);
         let mut quality = 0.0;
         for index in 0..60 {
             let painted = bench.paint();
@@ -449,21 +521,27 @@ mod tests {
 
     #[test]
     fn the_test_picture_survives_h264_at_a_webcams_bit_rate() {
-        round_trip(Encoder::OpenH264, Codec::H264);
+        round_trip(Encoder::OpenH264, Decoder::Avdec);
     }
 
     #[test]
     fn the_test_picture_survives_x264_at_a_webcams_bit_rate() {
-        round_trip(Encoder::X264, Codec::H264);
+        round_trip(Encoder::X264, Decoder::Avdec);
     }
 
     #[test]
     fn the_test_picture_survives_vp8_at_a_webcams_bit_rate() {
-        round_trip(Encoder::Vp8, Codec::Vp8);
+        round_trip(Encoder::Vp8, Decoder::Vp8);
     }
 
-    fn key_frames(encoder: Encoder, codec: Codec) {
-        let mut bench = bench(encoder, codec);
+    #[test]
+    fn who_takes_over_from_a_decoder_decodes_the_same() {
+        round_trip(Encoder::OpenH264, Decoder::OpenH264);
+        round_trip(Encoder::Vp8, Decoder::AvdecVp8);
+    }
+
+    fn key_frames(encoder: Encoder, decoder: Decoder) {
+        let mut bench = bench(encoder, decoder);
         assert_eq!(bench.encode_many(10).1, 1);
         bench.encoder.force_key().expect("the encoder runs");
         let frame = bench.paint();
@@ -473,14 +551,14 @@ mod tests {
 
     #[test]
     fn a_key_frame_comes_when_asked_for_and_only_then() {
-        key_frames(Encoder::OpenH264, Codec::H264);
-        key_frames(Encoder::Vp8, Codec::Vp8);
+        key_frames(Encoder::OpenH264, Decoder::Avdec);
+        key_frames(Encoder::Vp8, Decoder::Vp8);
     }
 
-    fn bit_rates(encoder: Encoder, codec: Codec) {
+    fn bit_rates(encoder: Encoder, decoder: Decoder) {
         /// Encoders settle within this many frames.
         const SETTLE: usize = 20;
-        let mut bench = bench(encoder, codec);
+        let mut bench = bench(encoder, decoder);
         bench.encode_many(SETTLE);
         bench.encoder.set_bitrate(400_000);
         bench.encode_many(SETTLE);
@@ -495,13 +573,13 @@ mod tests {
 
     #[test]
     fn the_bit_rate_follows_without_a_key_frame() {
-        bit_rates(Encoder::OpenH264, Codec::H264);
-        bit_rates(Encoder::Vp8, Codec::Vp8);
+        bit_rates(Encoder::OpenH264, Decoder::Avdec);
+        bit_rates(Encoder::Vp8, Decoder::Vp8);
     }
 
     #[test]
     fn a_new_picture_size_starts_with_a_key_frame_and_the_decoder_follows() {
-        let mut bench = bench(Encoder::OpenH264, Codec::H264);
+        let mut bench = bench(Encoder::OpenH264, Decoder::Avdec);
         bench.encode_many(3);
         let start = bench.start;
         let small =
@@ -515,7 +593,7 @@ mod tests {
 
     #[test]
     fn garbage_between_good_frames_does_not_stop_the_decoder() {
-        let mut bench = bench(Encoder::OpenH264, Codec::H264);
+        let mut bench = bench(Encoder::OpenH264, Decoder::Avdec);
         let first = bench.paint();
         let first = bench.encode(&first);
         bench.decode(first);

@@ -66,9 +66,10 @@ impl Devices {
             VideoChoice::Camera(Some(id)) => name_of(&self.cameras, id),
             VideoChoice::Camera(None) => match self.cameras.first() {
                 Some(camera) => camera.name.clone(),
-                None => "None found: test picture".into(),
+                None => "None found: still picture".into(),
             },
             VideoChoice::Test => "Test picture".into(),
+            VideoChoice::Still => "Still picture".into(),
             VideoChoice::File(path) => file_name(path),
             VideoChoice::None => "No pictures".into(),
         }
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(webcam().camera(&VideoChoice::Camera(None)), "Webcam HD");
         assert_eq!(
             Devices::default().camera(&VideoChoice::Camera(None)),
-            "None found: test picture"
+            "None found: still picture"
         );
     }
 

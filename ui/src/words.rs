@@ -103,7 +103,7 @@ pub fn file_end(end: &FileEnd) -> String {
 /// Something about the devices.
 pub fn notice(notice: &Notice) -> String {
     match notice {
-        Notice::NoCamera => "No camera was found. The test picture is sent instead.".into(),
+        Notice::NoCamera => "No camera was found. A still picture is sent instead.".into(),
         Notice::NoMicrophone => "No microphone was found. The other side cannot hear you.".into(),
         Notice::NoSpeaker => "No speaker was found. You cannot hear the other side.".into(),
         Notice::CameraGivenUp(words) => {
@@ -115,6 +115,10 @@ pub fn notice(notice: &Notice) -> String {
             format!(
                 "Your microphone keeps failing ({words}). The call goes on without it; unmute to try again."
             )
+        }
+        Notice::OtherDevice(name) => format!("{name} is used instead."),
+        Notice::OtherCodec { failed, instead } => {
+            format!("The codec {failed} keeps failing. {instead} takes over.")
         }
         Notice::DeviceLost(words) => format!("A device stopped ({words}). The call goes on without it."),
     }

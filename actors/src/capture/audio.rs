@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use roomrtc_kit::Port;
 use roomrtc_media::capture::{self, AudioFormat, AudioSource, CaptureError};
+use roomrtc_media::device::DeviceKind;
 use roomrtc_media::frame::AudioFrame;
 use roomrtc_media::measure;
 use roomrtc_media::{OnTrouble, Running};
@@ -34,6 +35,18 @@ impl Medium for Sound {
     const MISSING: Notice = Notice::NoMicrophone;
     /// Silence, as the user is told.
     const SUBSTITUTE: AudioChoice = AudioChoice::None;
+
+    fn others(&self, choice: &AudioChoice) -> Vec<(AudioChoice, String)> {
+        super::others(
+            DeviceKind::Microphone,
+            match choice {
+                AudioChoice::Microphone(id) => Some(id.as_deref()),
+                AudioChoice::Test | AudioChoice::File(_) | AudioChoice::None => None,
+            },
+        )
+        .map(|device| (AudioChoice::Microphone(Some(device.id)), device.name))
+        .collect()
+    }
 
     fn open(
         &self,

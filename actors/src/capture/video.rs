@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use roomrtc_kit::Port;
 use roomrtc_media::capture::{self, CaptureError, VideoFormat, VideoSource};
+use roomrtc_media::device::DeviceKind;
 use roomrtc_media::{OnTrouble, Running};
 
 use super::{Capture, Gate, Medium};
@@ -34,7 +35,19 @@ impl Medium for Pictures {
     /// A camera that is off is closed, its lamp with it.
     const RUNS_WHILE_DISABLED: bool = false;
     const MISSING: Notice = Notice::NoCamera;
-    const SUBSTITUTE: VideoChoice = VideoChoice::Test;
+    const SUBSTITUTE: VideoChoice = VideoChoice::Still;
+
+    fn others(&self, choice: &VideoChoice) -> Vec<(VideoChoice, String)> {
+        super::others(
+            DeviceKind::Camera,
+            match choice {
+                VideoChoice::Camera(id) => Some(id.as_deref()),
+                VideoChoice::Test | VideoChoice::Still | VideoChoice::File(_) | VideoChoice::None => None,
+            },
+        )
+        .map(|device| (VideoChoice::Camera(Some(device.id)), device.name))
+        .collect()
+    }
 
     fn open(
         &self,
@@ -45,6 +58,7 @@ impl Medium for Pictures {
         let source = match choice {
             VideoChoice::Camera(id) => VideoSource::Camera(id.clone()),
             VideoChoice::Test => VideoSource::Test,
+            VideoChoice::Still => VideoSource::Still,
             VideoChoice::File(path) => VideoSource::File(path.clone()),
             VideoChoice::None => return Ok(None),
         };

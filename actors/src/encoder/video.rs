@@ -1,5 +1,6 @@
 //! Pictures. The codec works on a thread of its own and hands its frames straight to the RTP sender's mailbox.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,10 @@ use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler};
 use roomrtc_kit::{Directory, Exit, Keep, Port};
 use roomrtc_media::frame::{EncodedFrame, VideoFrame};
-use roomrtc_media::video_codec::{self, CodecError, EncoderSettings};
+use roomrtc_media::video_codec::{self, CodecError, Encoder, EncoderSettings};
 
 use super::{EncodeFrame, ForceKeyframe, SetBitrate};
+use crate::codec_care::{CodecCare, Named, Progress};
 use crate::counters::Counters;
 use crate::rtp_sender::SendFrame;
 use crate::trouble::trouble;
@@ -31,14 +33,27 @@ pub struct VideoEncoderSetup {
     pub output: Port<SendFrame>,
     /// The bit rate, over restarts.
     pub bitrate: Keep<u64>,
+    /// Who encodes when the one of the settings keeps failing.
+    pub care: CodecCare<Encoder>,
     /// What is counted.
     pub counters: Arc<Counters>,
+}
+
+impl Named for Encoder {
+    fn name(self) -> &'static str {
+        Encoder::name(self)
+    }
+
+    fn other(self) -> Option<Self> {
+        Encoder::other(self)
+    }
 }
 
 /// The actor.
 pub struct VideoEncoder {
     setup: VideoEncoderSetup,
     codec: Option<video_codec::VideoEncoder>,
+    progress: Progress,
     last_picture: Option<VideoFrame>,
     last_request: Option<Instant>,
     key_waits: bool,
@@ -48,6 +63,7 @@ impl VideoEncoder {
     /// An encoder whose codec is started with the actor.
     pub fn new(setup: VideoEncoderSetup) -> Self {
         VideoEncoder {
+            progress: setup.care.progress(),
             setup,
             codec: None,
             last_picture: None,
@@ -65,11 +81,14 @@ impl VideoEncoder {
             ..
         } = self.setup.clone();
         settings.bitrate = bitrate.get().unwrap_or(settings.bitrate);
+        settings.encoder = self.encoder();
+        let gives = self.progress.counter();
         let on_frame = move |EncodedFrame {
                                  data,
                                  key,
                                  captured_at,
                              }| {
+            gives();
             counters.video.encoded.one();
             output.tell(SendFrame {
                 data,
@@ -79,20 +98,38 @@ impl VideoEncoder {
         };
         let (on_trouble, heard) = trouble();
         self.codec = Some(video_codec::VideoEncoder::new(settings, on_frame, on_trouble)?);
-        let failed = heard.into_actor(self).map(|words, _, ctx| {
+        let failed = heard.into_actor(self).map(|words, actor, ctx| {
             if let Ok(words) = words {
-                ctx.fail(words);
+                actor.fail(words, ctx);
             }
         });
         ctx.spawn(failed);
         Ok(())
     }
 
+    /// Who encodes in this life.
+    fn encoder(&self) -> Encoder {
+        self.setup.care.who(self.setup.settings.encoder)
+    }
+
+    /// The codec does not work.
+    fn fail(&mut self, why: impl Display, ctx: &mut Context<Self>) {
+        self.setup.care.failed(self.encoder());
+        ctx.fail(why);
+    }
+
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        if self.progress.stalled(Instant::now()) {
+            self.fail("the encoder takes pictures and gives none", ctx);
+        }
+    }
+
     fn encode(&mut self, picture: &VideoFrame, ctx: &mut Context<Self>) {
+        self.progress.took(Instant::now());
         if let Some(codec) = &mut self.codec
             && let Err(error) = codec.encode(picture)
         {
-            ctx.fail(error);
+            self.fail(error, ctx);
         }
     }
 
@@ -103,7 +140,7 @@ impl VideoEncoder {
         if let Some(codec) = &self.codec
             && let Err(error) = codec.force_key()
         {
-            return ctx.fail(error);
+            return self.fail(error, ctx);
         }
         let age = |picture: &VideoFrame| now.saturating_duration_since(picture.at);
         let again = self
@@ -122,8 +159,9 @@ impl Actor for VideoEncoder {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if let Err(error) = self.start_codec(ctx) {
-            ctx.fail(error);
+            self.fail(error, ctx);
         }
+        ctx.run_interval(self.setup.care.look(), Self::watch);
     }
 }
 

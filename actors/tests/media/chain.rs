@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use roomrtc_actors::call_events::FirstFrame;
 use roomrtc_actors::capture::{AudioCapture, CaptureSetup, Pictures, Sound, VideoCapture};
+use roomrtc_actors::codec_care::CodecCare;
 use roomrtc_actors::counters::Counters;
 use roomrtc_actors::decoder::{DecodeFrame, VideoDecoder, VideoDecoderSetup};
 use roomrtc_actors::encoder::{AudioEncoder, AudioEncoderSetup};
@@ -16,13 +17,13 @@ use roomrtc_actors::rtcp_reporter::RequestKeyframe;
 use roomrtc_actors::rtp_sender::SendFrame;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::ui_bridge::{AudioChoice, VideoChoice};
-use roomrtc_kit::{Addr, Keep};
+use roomrtc_kit::{Addr, Keep, Port};
 use roomrtc_media::audio_codec::OpusSettings;
 use roomrtc_media::capture::AudioFormat;
 use roomrtc_media::device::DeviceBuffer;
 use roomrtc_media::playout::AudioOutput;
 use roomrtc_media::synthetic::tone;
-use roomrtc_media::video_codec::Codec;
+use roomrtc_media::video_codec::{Codec, Decoder};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
 
@@ -71,7 +72,8 @@ fn receiving(stage: &Stage) -> Receiving {
     stage.start(&sound, move || AudioPlayout::new(setup.clone()));
     let decoder = Addr::new(stage.name("decoder/video"));
     let setup = VideoDecoderSetup {
-        codec: Codec::H264,
+        decoder: Decoder::of(Codec::H264),
+        care: CodecCare::new(Port::new(|_| {}), Duration::from_secs(2)),
         threads: 1,
         output: pictures.port(),
         keyframes: asked,

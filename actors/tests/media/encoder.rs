@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use roomrtc_actors::call_events::CallNotice;
+use roomrtc_actors::codec_care::CodecCare;
 use roomrtc_actors::counters::Counters;
 use roomrtc_actors::encoder::{
     AudioEncoder, AudioEncoderSetup, EncodeAudio, EncodeFrame, ForceKeyframe, SetBitrate, VideoEncoder,
     VideoEncoderSetup,
 };
 use roomrtc_actors::rtp_sender::SendFrame;
+use roomrtc_actors::ui_bridge::Notice;
 use roomrtc_kit::{Addr, Keep, Port, Reason};
 use roomrtc_media::audio_codec::OpusSettings;
 use roomrtc_media::capture::VideoFormat;
@@ -24,6 +27,8 @@ pub(super) const FORMAT: VideoFormat = VideoFormat {
     height: 360,
     fps: 30,
 };
+
+const STALL: Duration = Duration::from_secs(2);
 
 pub(super) const KEY_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -44,6 +49,7 @@ fn setup(
         key_interval: KEY_INTERVAL,
         output,
         bitrate,
+        care: CodecCare::new(Port::new(|_| {}), STALL),
         counters,
     }
 }
@@ -130,6 +136,28 @@ fn an_encoder_that_dies_starts_again_with_a_key_frame_at_its_bit_rate() {
     addr.tell(EncodeFrame(picture()));
     assert!(next(&frames).key);
     assert_eq!(keep.get(), Some(300_000));
+}
+
+#[test]
+fn an_encoder_that_keeps_failing_is_replaced_by_another_and_the_user_is_told() {
+    let stage = Stage::new();
+    let (output, frames) = stage.probe("rtp_sender");
+    let (told, notices) = stage.probe::<CallNotice>("call");
+    let mut setup = setup(Encoder::OpenH264, output, Keep::default(), Arc::default());
+    setup.care = CodecCare::new(told, STALL);
+    let addr = Addr::new(stage.name("encoder/video"));
+    let deaths = stage.start(&addr, move || VideoEncoder::new(setup.clone()));
+    // openh264 takes no picture smaller than a macroblock; x264 does.
+    let mut painter = Painter::new(8, 8);
+    let tiny = painter.paint(Duration::from_millis(1000), false, Instant::now());
+    for _ in 0..2 {
+        addr.tell(EncodeFrame(tiny.clone()));
+        assert!(matches!(next(&deaths).reason, Reason::Failed(_)));
+    }
+    let (failed, instead) = ("openh264".to_owned(), "x264".to_owned());
+    assert_eq!(next(&notices), CallNotice(Notice::OtherCodec { failed, instead }));
+    addr.tell(EncodeFrame(tiny));
+    assert!(next(&frames).key);
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! Reading order: [`barcode`] (the time in the picture) → [`scene`] (what is drawn once) → [`picture`] (what moves) →
 //! [`tone`]. The sources here run them in real time, on the ticks of [`crate::ticker`].
 
+use std::sync::Arc;
+
 use crate::capture::{OnPicture, OnSound, VideoFormat};
-use crate::frame::{AudioFrame, SAMPLE_RATE};
+use crate::frame::{AudioFrame, Pixels, SAMPLE_RATE, VideoFrame};
 use crate::ticker::{Ticking, tick_time, ticking};
 use picture::Painter;
 use tone::Tone;
@@ -28,6 +30,18 @@ pub fn test_picture(format: VideoFormat, mut on_picture: OnPicture) -> std::io::
     ticking("test picture", fps, move |clock, tick, now| {
         let frame = painter.paint(clock.wall(now), tick % fps == 0, now);
         on_picture(frame);
+    })
+}
+
+/// How often the still picture is given: whoever comes late, or lost one, gets the next.
+const STILL_RATE: u64 = 5;
+
+/// Gives the picture that stands in for a camera, over and over.
+pub fn still_picture(format: VideoFormat, mut on_picture: OnPicture) -> std::io::Result<Ticking> {
+    let pixels: Arc<dyn Pixels> = Arc::new(scene::no_camera(format.width, format.height));
+    let VideoFormat { width, height, .. } = format;
+    ticking("still picture", STILL_RATE, move |_, _, now| {
+        on_picture(VideoFrame::new(width, height, now, pixels.clone()));
     })
 }
 
@@ -59,6 +73,25 @@ mod tests {
     use crate::measure;
     use std::sync::mpsc;
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_still_picture_is_dark_has_words_on_it_and_does_not_move() {
+        let (tell, hear) = mpsc::channel();
+        let format = VideoFormat {
+            width: 640,
+            height: 360,
+            fps: 30,
+        };
+        let source =
+            still_picture(format, Box::new(move |frame| drop(tell.send(frame)))).expect("a thread starts");
+        let frames: Vec<_> = hear.iter().take(2).collect();
+        drop(source);
+        let luma = |frame: &VideoFrame| frame.contiguous().map(<[u8]>::to_vec);
+        let first = luma(&frames[0]).expect("one piece of memory");
+        assert_eq!(Some(&first), luma(&frames[1]).as_ref());
+        let bright = first[..640 * 360].iter().filter(|&&luma| luma > 120).count();
+        assert!((500..20_000).contains(&bright), "{bright} bright pixels");
+    }
 
     #[test]
     fn test_pictures_come_in_order_at_their_rate() {

@@ -41,6 +41,38 @@ const SHELF: (f32, f32, f32, f32) = (880.0, 320.0, 360.0, 230.0);
 const WRITING: &[u8] =
     b"ROOMRTC TEST PICTURE  THE ROW OF CELLS ABOVE IS THE TIME IN MS  440 HZ  0123456789 QUICK BROWN FOX JUMPS ";
 
+/// What stands in for a camera.
+const NO_CAMERA: &[u8] = b"NO CAMERA";
+
+/// The size of a dot of its writing.
+const NO_CAMERA_DOT: f32 = 8.0;
+
+const NIGHT: Colour = Colour(38.0, 130.0, 126.0);
+const CHALK: Colour = Colour(150.0, 128.0, 128.0);
+
+/// A dark picture that says in its middle that there is no camera.
+pub(super) fn no_camera(width: u32, height: u32) -> Memory {
+    let scale = width as f32 / DESIGN_WIDTH;
+    let letter = (font::COLUMNS as f32 + 1.0) * NO_CAMERA_DOT;
+    let size = (letter * NO_CAMERA.len() as f32, font::ROWS as f32 * NO_CAMERA_DOT);
+    let left = (DESIGN_WIDTH - size.0) / 2.0;
+    let top = (height as f32 / scale - size.1) / 2.0;
+    paint(width, height, |x, y| {
+        let (x, y) = (x / scale - left, y / scale - top);
+        if x < 0.0 || y < 0.0 || x >= size.0 || y >= size.1 {
+            return NIGHT;
+        }
+        let (column, row) = (
+            (x % letter / NO_CAMERA_DOT) as usize,
+            (y / NO_CAMERA_DOT) as usize,
+        );
+        match font::inked(NO_CAMERA[(x / letter) as usize], column, row) {
+            true => CHALK,
+            false => NIGHT,
+        }
+    })
+}
+
 /// The empty room.
 pub(super) fn room(width: u32, height: u32) -> Memory {
     let scale = width as f32 / DESIGN_WIDTH;

@@ -249,6 +249,10 @@ impl From<Notice> for Report {
             Notice::CameraGivenUp(detail) => ("camera_given_up", Some(detail)),
             Notice::MicrophoneGivenUp(detail) => ("microphone_given_up", Some(detail)),
             Notice::DeviceLost(detail) => ("device_lost", Some(detail)),
+            Notice::OtherDevice(name) => ("other_device", Some(name)),
+            Notice::OtherCodec { failed, instead } => {
+                ("other_codec", Some(format!("{instead} instead of {failed}")))
+            }
         };
         Report::Notice { notice, detail }
     }

@@ -197,7 +197,12 @@ impl Call {
         match notice {
             Notice::CameraGivenUp(_) => self.camera = false,
             Notice::MicrophoneGivenUp(_) => self.microphone = false,
-            Notice::NoCamera | Notice::NoMicrophone | Notice::NoSpeaker | Notice::DeviceLost(_) => {}
+            Notice::NoCamera
+            | Notice::NoMicrophone
+            | Notice::NoSpeaker
+            | Notice::DeviceLost(_)
+            | Notice::OtherDevice(_)
+            | Notice::OtherCodec { .. } => {}
         }
     }
 

@@ -114,6 +114,9 @@ section! {
         /// Pictures after which a key frame is made unasked.
         keyframe_max_pictures: u32 = 3000, range(1..=100_000);
 
+        /// Time a video codec may take pictures without giving any before it counts as failed.
+        codec_stall_ms: u64 = 2000, range(200..=60_000), from_millis(codec_stall);
+
         /// Time without a picture after which a camera counts as lost.
         camera_timeout_ms: u64 = 2000, range(200..=60_000), from_millis(camera_timeout);
 

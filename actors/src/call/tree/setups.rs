@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roomrtc_kit::Keep;
+use roomrtc_media::video_codec::Decoder;
 use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::sdp::{NegotiatedAudio, NegotiatedVideo};
@@ -10,6 +11,7 @@ use roomrtc_protocol::{MediaKind, VideoCodec};
 
 use super::Tree;
 use crate::call::recipes;
+use crate::codec_care::CodecCare;
 use crate::decoder::VideoDecoderSetup;
 use crate::encoder::VideoEncoderSetup;
 use crate::file_transfer::FileSetup;
@@ -203,7 +205,8 @@ impl Tree {
 
     pub(super) fn decoder_setup(&self, codec: VideoCodec) -> VideoDecoderSetup {
         VideoDecoderSetup {
-            codec: recipes::video_codec(codec),
+            decoder: Decoder::of(recipes::video_codec(codec)),
+            care: CodecCare::new(self.soil.call.port(), self.soil.config.media.codec_stall()),
             threads: self.soil.config.media.decoder_threads,
             output: self.video_playout.port(),
             keyframes: self.rtcp_reporter.port(),
@@ -218,6 +221,7 @@ impl Tree {
             key_interval: config.media.keyframe_min_interval(),
             output: self.video_sender.port(),
             bitrate: Keep::default(),
+            care: CodecCare::new(self.soil.call.port(), config.media.codec_stall()),
             counters: self.counters.clone(),
         }
     }
