@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::brief;
 use crate::ui_bridge::{FileEvent, Notice};
 
 /// From the ICE agent.
@@ -84,4 +85,4 @@ pub struct PeerMedia {
     pub camera: bool,
 }
 
-roomrtc_kit::mail! { IceEvent; DtlsEvent; AssociationLost; FileReport; FirstFrame; FirstPacket; CallNotice; PeerMedia; }
+roomrtc_kit::mail! { IceEvent, brief::variant; DtlsEvent, brief::variant; AssociationLost, brief::variant; FileReport, |file| brief::variant(&file.0); FirstFrame; FirstPacket; CallNotice; PeerMedia; }

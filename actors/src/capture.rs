@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
-use roomrtc_kit::{Exit, Keep, Port, mail};
+use roomrtc_kit::{Directory, Exit, Keep, Port, mail};
 use roomrtc_media::capture::CaptureError;
 use roomrtc_media::device::{self, Device, DeviceError, DeviceKind};
 use roomrtc_media::{OnTrouble, Running};
@@ -36,7 +36,7 @@ pub struct SetEnabled(pub bool);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choose<C>(pub C);
 
-mail! { SetEnabled; Choose<VideoChoice>; Choose<AudioChoice>; }
+mail! { SetEnabled, |on| if on.0 { "on" } else { "off" }.to_owned(); Choose<VideoChoice>; Choose<AudioChoice>; }
 
 /// A lost device is tried again after ever longer pauses, up to so many times the first one.
 const LONGEST_PAUSE: u32 = 16;
@@ -196,9 +196,16 @@ impl<M: Medium> Capture<M> {
         }
     }
 
+    /// The next life wants the same.
+    fn keep(&self) {
+        self.setup.keep.put(self.wish.clone());
+        let on = if self.wish.enabled { "on" } else { "off" };
+        Directory::note_resume(|| format!("the chosen device, {on}"));
+    }
+
     /// Starts over with what is wanted now.
     fn restart(&mut self, ctx: &mut Context<Self>) {
-        self.setup.keep.put(self.wish.clone());
+        self.keep();
         self.pause = self.setup.retry;
         self.cancel_retry(ctx);
         self.attempt += 1;
@@ -373,7 +380,7 @@ impl<M: Medium> Handler<SetEnabled> for Capture<M> {
         match &self.source {
             Some(source) if M::RUNS_WHILE_DISABLED => {
                 source.gate.set(enabled);
-                self.setup.keep.put(self.wish.clone());
+                self.keep();
             }
             _ => self.restart(ctx),
         }

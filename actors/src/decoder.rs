@@ -15,6 +15,7 @@ use roomrtc_media::frame::VideoFrame;
 use roomrtc_media::video_codec::{self, CodecError, Decoder, Origin};
 use roomrtc_protocol::MediaKind;
 
+use crate::brief;
 use crate::codec_care::{CodecCare, Named, Progress};
 use crate::counters::Counters;
 use crate::playout::ShowFrame;
@@ -34,7 +35,7 @@ pub struct DecodeFrame {
     pub received_at: Instant,
 }
 
-mail! { DecodeFrame: newest(32); }
+mail! { DecodeFrame: newest(32), |frame| brief::frame(frame.data.len(), frame.key); }
 
 /// A key frame that does not come is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(500);

@@ -31,6 +31,7 @@ use tracing::{debug, info, trace, warn};
 
 pub use self::certificate::{Certificate, CertificateError};
 use self::handshake::{Failure, Finished, Pipe};
+use crate::brief;
 use crate::call_events::DtlsEvent;
 use crate::counters::Counters;
 use crate::ice_agent::SendDatagrams;
@@ -65,7 +66,12 @@ pub struct SendRecords(pub Vec<Bytes>);
 /// The call is over: say so, and forget the keys.
 pub struct CloseSession;
 
-mail! { DtlsDatagrams: newest(256); StartHandshake; SendRecords: newest(1024); CloseSession; }
+mail! {
+    DtlsDatagrams: newest(256), |records| brief::batch(&records.0);
+    StartHandshake, |start| format!("as DTLS {}", if start.client { "client" } else { "server" });
+    SendRecords: newest(1024), |packets| brief::batch(&packets.0);
+    CloseSession;
+}
 
 /// Limits of a session.
 #[derive(Clone, Debug)]

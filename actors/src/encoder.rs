@@ -9,6 +9,8 @@ mod video;
 use roomrtc_kit::mail;
 use roomrtc_media::frame::{AudioFrame, VideoFrame};
 
+use crate::brief;
+
 pub use self::audio::{AudioEncoder, AudioEncoderSetup};
 pub use self::video::{VideoEncoder, VideoEncoderSetup};
 
@@ -32,4 +34,10 @@ pub struct SetBitrate(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetExpectedLoss(pub u8);
 
-mail! { EncodeFrame: newest(1); EncodeAudio: newest(8); ForceKeyframe; SetBitrate; SetExpectedLoss; }
+mail! {
+    EncodeFrame: newest(1), |picture| brief::picture(picture.0.width, picture.0.height, picture.0.at);
+    EncodeAudio: newest(8), |sound| format!("{} samples", sound.0.samples.len());
+    ForceKeyframe;
+    SetBitrate, |rate| format!("{} kbit/s", rate.0 / 1000);
+    SetExpectedLoss, |loss| format!("{} %", loss.0);
+}

@@ -28,6 +28,7 @@ use tracing::{debug, info};
 
 use self::disk::{Reading, Writing};
 use self::transfer::{Incoming, Outgoing, Transfer, Way, media_type};
+use crate::brief;
 use crate::call_events::FileReport;
 use crate::sctp_association::ChannelOrder;
 use crate::ui_bridge::{FileEnd, FileEvent, TransferId};
@@ -99,7 +100,7 @@ enum DiskNews {
     Stored(Result<PathBuf, String>),
 }
 
-mail! { SendFile; AcceptFile; DeclineFile; CancelFile; EndAll; ChannelNews; DiskReport; }
+mail! { SendFile; AcceptFile; DeclineFile; CancelFile; EndAll; ChannelNews, brief::variant; DiskReport, |report| brief::variant(&report.news); }
 
 /// Names transfers, for all calls of a client run. Clones share the count.
 #[derive(Clone, Debug, Default)]

@@ -36,6 +36,7 @@ pub use socket::Bound;
 use socket::{Inbox, Outbox, Socket, Train};
 use waiting::{Reading, Writing};
 
+use crate::brief;
 use crate::call_events::IceEvent;
 use crate::counters::Counters;
 use crate::dtls_session::DtlsDatagrams;
@@ -83,8 +84,8 @@ roomrtc_kit::mail! {
     SetRemoteCredentials;
     AddRemoteCandidate;
     RestartIce;
-    RoutePayloads;
-    SendDatagrams: newest(1024);
+    RoutePayloads, |routes| format!("{:?}", routes.0);
+    SendDatagrams: newest(1024), |datagrams| brief::batch(&datagrams.0);
 }
 
 /// What an agent needs to begin.

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+mod brief;
 pub mod call;
 pub mod call_events;
 pub mod call_port;

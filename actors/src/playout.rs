@@ -20,6 +20,8 @@ use roomrtc_media::frame::VideoFrame;
 use roomrtc_media::playout::AudioOutput;
 use roomrtc_protocol::MediaKind;
 
+use crate::brief;
+
 pub use self::audio::{AudioPlayout, AudioPlayoutSetup};
 pub use self::video::{VideoPlayout, VideoPlayoutSetup};
 
@@ -84,6 +86,8 @@ pub struct SoundHeard {
 pub struct BurstHeard(pub Instant);
 
 mail! {
-    ShowFrame: newest(4); PlayPacket: newest(64); ClockMapping; SetPeerCamera; ChooseOutput;
+    ShowFrame: newest(4), |shown| brief::picture(shown.frame.width, shown.frame.height, shown.frame.at);
+    PlayPacket: newest(64), |packet| format!("number {}, {} bytes", packet.sequence, packet.payload.len());
+    ClockMapping; SetPeerCamera; ChooseOutput;
     BlockDue: newest(2); SoundHeard: newest(4); BurstHeard: newest(2);
 }

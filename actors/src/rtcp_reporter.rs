@@ -18,6 +18,7 @@ use roomrtc_protocol::rtp::sequence::ReceptionFigures;
 use roomrtc_protocol::time::WallClock;
 
 use crate::Datagram;
+use crate::brief;
 use crate::counters::{Counters, lock};
 use crate::encoder::{ForceKeyframe, SetBitrate, SetExpectedLoss};
 use crate::ice_agent::SendDatagrams;
@@ -76,11 +77,11 @@ const BATCHES_WAITING: usize = 64;
 const TOTALS_WAITING: usize = 4;
 
 roomrtc_kit::mail! {
-    RtcpDatagrams: newest(BATCHES_WAITING);
-    StreamSent: newest(TOTALS_WAITING);
-    StreamReceived: newest(TOTALS_WAITING);
-    RequestResend: newest(BATCHES_WAITING);
-    RequestKeyframe: newest(TOTALS_WAITING);
+    RtcpDatagrams: newest(BATCHES_WAITING), |packets| brief::datagrams(&packets.0);
+    StreamSent: newest(TOTALS_WAITING), |sent| sent.kind.to_string();
+    StreamReceived: newest(TOTALS_WAITING), |received| received.kind.to_string();
+    RequestResend: newest(BATCHES_WAITING), |lost| format!("{} {:?}", lost.kind, lost.sequences);
+    RequestKeyframe: newest(TOTALS_WAITING), |request| request.kind.to_string();
     SendBye;
 }
 

@@ -20,6 +20,7 @@ use roomrtc_protocol::rtp::receiver::{
 };
 
 use crate::Datagram;
+use crate::brief;
 use crate::call_events::FirstPacket;
 use crate::counters::{Counters, RtpCounters};
 use crate::decoder::DecodeFrame;
@@ -36,7 +37,7 @@ const BATCHES_WAITING: usize = 256;
 /// The reporter hears of what came at most this often: it reports less often still.
 const REPORT_PAUSE: Duration = Duration::from_millis(50);
 
-roomrtc_kit::mail! { RtpDatagrams: newest(BATCHES_WAITING); }
+roomrtc_kit::mail! { RtpDatagrams: newest(BATCHES_WAITING), |packets| brief::datagrams(&packets.0); }
 
 /// What a receiver needs to know.
 #[derive(Clone)]

@@ -22,6 +22,7 @@ use roomrtc_protocol::rtp::sender::{
     OutgoingPacket, Output, Resume, RtpSender as Machine, Rtx, SenderSettings,
 };
 
+use crate::brief;
 use crate::counters::{Counters, RtpCounters};
 use crate::encoder::ForceKeyframe;
 use crate::ice_agent::SendDatagrams;
@@ -51,7 +52,10 @@ const REQUESTS_WAITING: usize = 64;
 /// The encoder is not asked for a key frame more often than this.
 const KEY_FRAME_PAUSE: Duration = Duration::from_millis(100);
 
-roomrtc_kit::mail! { SendFrame: newest(FRAMES_WAITING); ResendPackets: newest(REQUESTS_WAITING); }
+roomrtc_kit::mail! {
+    SendFrame: newest(FRAMES_WAITING), |frame| brief::frame(frame.data.len(), frame.key);
+    ResendPackets: newest(REQUESTS_WAITING), |packets| format!("{:?}", packets.0);
+}
 
 /// What a sender needs to know.
 #[derive(Clone)]

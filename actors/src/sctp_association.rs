@@ -16,12 +16,13 @@ use std::time::Instant;
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Deadline, Keep, Legacy, Port, Timed, mail};
+use roomrtc_kit::{Deadline, Directory, Keep, Legacy, Port, Timed, mail};
 use roomrtc_protocol::data_channel::{ChannelId, DataChannels, Event, Message, Output};
 use roomrtc_protocol::{file_transfer, sctp};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, info, warn};
 
+use crate::brief;
 use crate::call_events::{AssociationLost, PeerMedia};
 use crate::dtls_session::SendRecords;
 use crate::file_transfer::ChannelNews;
@@ -76,7 +77,12 @@ pub enum ChannelOrder {
     CloseAll,
 }
 
-mail! { SctpPackets: newest(1024); StartAssociation; SendPeerMedia; ChannelOrder; }
+mail! {
+    SctpPackets: newest(1024), |packets| brief::batch(&packets.0);
+    StartAssociation;
+    SendPeerMedia;
+    ChannelOrder, brief::variant;
+}
 
 /// What all lives of an association share.
 #[derive(Clone)]
@@ -167,6 +173,10 @@ impl SctpAssociation {
         let next = self.state.channels.as_ref().and_then(DataChannels::next_timeout);
         self.deadline.arm(next, ctx);
         self.state.settle();
+        if Directory::watched() {
+            let files = self.state.files.len();
+            Directory::note_resume(|| format!("the association, {files} channels of files"));
+        }
     }
 
     fn hear(&mut self, event: Event) {

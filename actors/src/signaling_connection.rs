@@ -21,6 +21,7 @@ use roomrtc_protocol::signaling::messages::{
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use crate::brief;
 use crate::server_trust::KnownServers;
 use crate::ui_bridge::{ConnectionState, Password};
 use crate::unfinished_call::{AcceptedCall, UnfinishedCall};
@@ -97,7 +98,7 @@ pub struct Say(pub ClientMessage);
 #[derive(Clone, Copy, Debug)]
 pub struct Leave;
 
-mail! { Connect; TrustServer; Disconnect; Register; LogIn; LogOut; Rejoin; LeaveWord; Say; Leave; }
+mail! { Connect; TrustServer; Disconnect; Register; LogIn; LogOut; Rejoin; LeaveWord; Say, |say| brief::variant(&say.0); Leave; }
 
 /// What the root hears.
 #[derive(Clone, Debug)]

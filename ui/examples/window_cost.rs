@@ -148,6 +148,7 @@ fn main() -> iced::Result {
             download_dir: folder,
             server: None,
             media,
+            admin_socket: None,
             unfinished: None,
             errand: None,
             position: None,

@@ -50,6 +50,8 @@ pub struct WindowSettings {
     pub server: Option<String>,
     /// What is sent in calls, until the user chooses other devices.
     pub media: MediaChoice,
+    /// Where a server on this machine can be asked about its actors.
+    pub admin_socket: Option<PathBuf>,
     /// The call in which an earlier run died: the window offers to go back to it.
     pub unfinished: Option<UnfinishedCall>,
     /// Enter, and perhaps call, without being asked to: for demonstrations and tests.
@@ -104,6 +106,7 @@ enum Overlay {
 /// The window's state.
 pub struct App {
     bridge: Bridge,
+    admin_socket: Option<PathBuf>,
     given: MediaChoice,
     media: MediaChoice,
     download_dir: PathBuf,
@@ -215,6 +218,7 @@ impl App {
         }
         App {
             bridge,
+            admin_socket: settings.admin_socket,
             given: settings.media,
             media,
             download_dir: settings.download_dir,

@@ -3,7 +3,8 @@
 //! A trait-free seam: the running window holds a [`ClientHandle`], a test holds the other ends of the channels.
 
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::stream;
@@ -12,6 +13,8 @@ use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Event};
+use roomrtc_kit::inspect::AdminSocket;
+use roomrtc_kit::watch::LOOK;
 use roomrtc_kit::{Directory, MeterView, Order};
 use tokio::sync::{mpsc, watch};
 
@@ -56,6 +59,84 @@ impl Actors for Process {
             tracing::warn!(name, "there is no such actor any more");
         }
     }
+}
+
+/// The actors of a server on this machine, to be looked at and not to be ordered about. Asked on a thread of their own
+/// while somebody looks; what is shown is its last answer.
+pub struct ServerProcess {
+    socket: PathBuf,
+    state: Arc<Mutex<Answers>>,
+}
+
+#[derive(Default)]
+struct Answers {
+    last: Vec<MeterView>,
+    /// Ends the thread that asks when it is dropped.
+    looking: Option<Arc<()>>,
+}
+
+impl ServerProcess {
+    /// The server whose admin socket this is, if there is one that lets us in.
+    pub fn at(socket: &Path) -> Option<Self> {
+        AdminSocket::connect(socket).ok()?;
+        Some(ServerProcess {
+            socket: socket.to_owned(),
+            state: Arc::default(),
+        })
+    }
+}
+
+impl Actors for ServerProcess {
+    fn mailboxes(&self, _: bool) -> Vec<MeterView> {
+        lock(&self.state).last.clone()
+    }
+
+    fn watch(&self, on: bool) {
+        let mut state = lock(&self.state);
+        if !on {
+            *state = Answers::default();
+        } else if state.looking.is_none() {
+            let looking = Arc::new(());
+            let (alive, answers) = (Arc::downgrade(&looking), Arc::downgrade(&self.state));
+            state.looking = Some(looking);
+            let socket = self.socket.clone();
+            std::thread::spawn(move || ask_on(&socket, &alive, &answers));
+        }
+    }
+
+    fn may_order(&self) -> bool {
+        false
+    }
+
+    fn order(&self, name: &str, _: Order) {
+        tracing::debug!(name, "a server's actors are only looked at");
+    }
+}
+
+/// Asks a server until nobody looks any more; one that is started anew is found again.
+fn ask_on(socket: &Path, alive: &Weak<()>, answers: &Weak<Mutex<Answers>>) {
+    let mut server = None;
+    while alive.strong_count() > 0 {
+        if server.is_none() {
+            server = AdminSocket::connect(socket).ok();
+        }
+        let asked = server.as_mut().map(AdminSocket::actors);
+        let Some(state) = answers.upgrade() else { return };
+        match asked {
+            Some(Ok(actors)) => lock(&state).last = actors,
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the server does not answer");
+                server = None;
+            }
+            None => lock(&state).last.clear(),
+        }
+        drop(state);
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn lock(state: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the window holds of the client. Clones are the same client.

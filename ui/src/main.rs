@@ -74,6 +74,7 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
         download_dir: config.client.download_folder(),
         server: cli.server.clone(),
         media: media.clone(),
+        admin_socket: Some(config.server.admin_socket_path()),
         unfinished: UnfinishedCall::load(&config.client.data_folder()),
         errand,
         position: cli.window_at,

@@ -1,6 +1,9 @@
 //! What scripts ask about actors and order them to do: the same words on the standard input of `roomrtc headless` and on
 //! the server's admin socket.
 
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +92,58 @@ impl Request {
         match Directory::order(&actor, order) {
             true => Ok(None),
             false => Err(Refusal::UnknownActor(actor)),
+        }
+    }
+}
+
+/// A server that does not answer by then does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks a running server over its admin socket.
+pub struct AdminSocket {
+    read: BufReader<UnixStream>,
+    write: UnixStream,
+}
+
+/// What a server answers.
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Answer {
+    Actors { actors: Vec<MeterView> },
+    Error { message: String },
+    Done {},
+}
+
+impl AdminSocket {
+    /// Connects to the socket at `path`.
+    ///
+    /// # Errors
+    /// If no server listens there, or it is not ours to ask.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let write = UnixStream::connect(path)?;
+        write.set_read_timeout(Some(PATIENCE))?;
+        let read = BufReader::new(write.try_clone()?);
+        Ok(AdminSocket { read, write })
+    }
+
+    /// Every actor of the server.
+    ///
+    /// # Errors
+    /// If the server does not answer, or refuses.
+    pub fn actors(&mut self) -> io::Result<Vec<MeterView>> {
+        serde_json::to_writer(&mut self.write, &Request::Actors {})?;
+        self.write.write_all(b"\n")?;
+        let mut line = String::new();
+        if self.read.read_line(&mut line)? == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the server has ended",
+            ));
+        }
+        match serde_json::from_str(&line)? {
+            Answer::Actors { actors } => Ok(actors),
+            Answer::Error { message } => Err(io::Error::other(message)),
+            Answer::Done {} => Err(io::Error::other("the server answered something else")),
         }
     }
 }

@@ -30,13 +30,14 @@ use self::negotiation::Negotiation;
 use self::renewal::{Input, Patience};
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
+use crate::brief;
 use crate::call_events::{
     AssociationLost, CallNotice, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent, PeerMedia,
 };
 use crate::call_port::{CallNews, CallOrder, CallReport, CallSetup};
 use crate::ui_bridge::{CallEnd, CallEvent};
 
-roomrtc_kit::mail! { CallOrder; }
+roomrtc_kit::mail! { CallOrder, brief::variant; }
 
 /// More candidates than this before the peer's description are not kept.
 const EARLY_CANDIDATES: usize = 64;

@@ -16,6 +16,7 @@ use roomrtc_protocol::signaling::messages::{
 use tokio::sync::watch;
 
 use super::call_state::{CallState, Input, Output};
+use crate::brief;
 use crate::call_port::{
     CallEngine, CallNews, CallOrder, CallReport, CallSetup, PREVIEW, Preview, RunningCall,
 };
@@ -27,7 +28,7 @@ use crate::ui_bridge::{
 };
 use crate::unfinished_call::AcceptedCall;
 
-mail! { Command; SignalingNews; CallReport; }
+mail! { Command, brief::variant; SignalingNews, brief::variant; CallReport, |report| brief::variant(&report.news); }
 
 /// How long the last words to server and peer may take.
 const LAST_WORDS: Duration = Duration::from_millis(1500);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use roomrtc_kit::Directory;
 use roomrtc_protocol::signaling::messages::{ClientMessage, ErrorCode, GoodbyeReason};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -61,6 +62,12 @@ impl SignalingConnection {
             }
             None => self.setup.memory.clear(),
         }
+        let (session, call) = (self.token.is_some(), self.call.is_some());
+        Directory::note_resume(|| match (session, call) {
+            (true, true) => "the server, the session, the call to rejoin".to_owned(),
+            (true, false) => "the server and the session".to_owned(),
+            (false, _) => "the server".to_owned(),
+        });
     }
 
     /// Leaves the call on disk for a next run, or takes it away; one write at a time, the last one counts.

@@ -9,11 +9,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Event;
 use super::outbox::Outbox;
 
+use crate::brief;
+
 /// Tell the front end.
 #[derive(Clone, Debug)]
 pub struct TellUi(pub Event);
 
-mail! { TellUi; }
+mail! { TellUi, |event| brief::variant(&event.0); }
 
 /// Passes events on to the front end.
 pub struct UiBridge {

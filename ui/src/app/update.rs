@@ -1,6 +1,7 @@
 //! What the user does, and what follows from it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use iced::widget::operation::AbsoluteOffset;
@@ -10,6 +11,7 @@ use roomrtc_actors::ui_bridge::{Command, TransferId};
 use super::dialogs::{self, Answer};
 use super::keys::{Shortcut, shortcut};
 use super::{App, Message, Overlay, Screen};
+use crate::bridge::{Actors, ServerProcess};
 use crate::devices;
 use crate::overlay::actors::{self, ActorsPanel};
 use crate::overlay::path::{self, PathPrompt, Purpose};
@@ -182,7 +184,9 @@ impl App {
         match &self.overlay {
             Some(Overlay::Actors(_)) => self.actors(actors::Message::Close),
             Some(Overlay::Shortcuts | Overlay::Path(_)) | None => {
-                let panel = ActorsPanel::open(self.bridge.actors.clone(), Instant::now());
+                let server = self.admin_socket.as_deref().and_then(ServerProcess::at);
+                let server = server.map(|server| Arc::new(server) as Arc<dyn Actors>);
+                let panel = ActorsPanel::open(self.bridge.actors.clone(), server, Instant::now());
                 self.overlay = Some(Overlay::Actors(Box::new(panel)));
             }
         }

@@ -37,9 +37,22 @@ pub enum Page {
     Flow,
 }
 
+/// Whose actors are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of this window's client.
+    #[default]
+    Client,
+    /// Those of the server on this machine.
+    Server,
+}
+
 /// The overlay while it is open; the actors are watched as long as it lives.
 pub struct ActorsPanel {
     actors: Arc<dyn Actors>,
+    /// Those that are not shown.
+    others: Option<Arc<dyn Actors>>,
+    whose: Whose,
     model: Model,
     page: Page,
     frozen: bool,
@@ -50,6 +63,8 @@ pub struct ActorsPanel {
 pub enum Message {
     /// Time for another look.
     Look(Instant),
+    /// Show the actors of the client or of the server.
+    Of(Whose),
     /// Show the tree or the graph.
     Show(Page),
     /// Sort by a column, or by the tree again.
@@ -82,11 +97,13 @@ pub enum Action {
 }
 
 impl ActorsPanel {
-    /// Opens it with a first look.
-    pub fn open(actors: Arc<dyn Actors>, now: Instant) -> Self {
+    /// Opens it with a first look at the client's actors; those of a server, if there is one, are a press away.
+    pub fn open(actors: Arc<dyn Actors>, server: Option<Arc<dyn Actors>>, now: Instant) -> Self {
         actors.watch(true);
         let mut panel = ActorsPanel {
             actors,
+            others: server,
+            whose: Whose::default(),
             model: Model::default(),
             page: Page::default(),
             frozen: false,
@@ -107,6 +124,7 @@ impl ActorsPanel {
         match message {
             // Looks that were late come together: each counts from when it is taken.
             Message::Look(now) => self.look(now.max(Instant::now())),
+            Message::Of(whose) => self.show_those_of(whose),
             Message::Show(page) => self.page = page,
             Message::Sort(column) => self.model.sort(column),
             Message::Filter(words) => self.model.filter(words),
@@ -133,6 +151,19 @@ impl ActorsPanel {
             Message::Close => return Action::Close,
         }
         Action::None
+    }
+
+    fn show_those_of(&mut self, whose: Whose) {
+        if whose == self.whose {
+            return;
+        }
+        if let Some(others) = self.others.take() {
+            self.actors.watch(false);
+            others.watch(true);
+            self.others = Some(std::mem::replace(&mut self.actors, others));
+            (self.whose, self.model, self.frozen) = (whose, Model::default(), false);
+            self.look(Instant::now());
+        }
     }
 
     /// Whether one actor is shown in detail.
@@ -166,6 +197,14 @@ impl ActorsPanel {
             tab("Tree", self.page == Page::Tree, Message::Show(Page::Tree)).id("actors/tree"),
             tab("Messages", self.page == Page::Flow, Message::Show(Page::Flow)).id("actors/flow"),
         ];
+        let whose = self.others.is_some().then(|| {
+            let one = |name, whose, id| tab(name, self.whose == whose, Message::Of(whose)).id(id);
+            container(row![
+                one("Client", Whose::Client, "actors/client"),
+                one("Server", Whose::Server, "actors/server"),
+            ])
+            .width(TABS)
+        });
         let filter = iced::widget::text_input("Filter by name", self.model.filter_words())
             .id(FILTER)
             .on_input(Message::Filter)
@@ -184,6 +223,7 @@ impl ActorsPanel {
             icon::cpu().size(20),
             text("Actors").size(size::TITLE).font(font::SEMIBOLD),
             container(tabs).width(TABS),
+            whose,
             wide,
             gap().width(Fill),
             filter,

@@ -1,17 +1,21 @@
 //! The actors: their tree, one of them, what can be done to them.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use iced::keyboard::Modifiers;
 use iced::keyboard::key::Named;
-use roomrtc::app::Message;
+use roomrtc::app::{Message, WindowSettings};
 use roomrtc::bridge::Actors;
 use roomrtc::overlay::actors;
+use roomrtc::saved::Saved;
 use roomrtc_kit::{MeterView, Order};
 
-use crate::fixture::Window;
+use crate::fixture::{Window, settings};
 
 /// Six actors on three threads that handle a little more at every look.
 #[derive(Default)]
@@ -90,6 +94,71 @@ fn look(window: &mut Window, seconds: u64) {
         let now = start + Duration::from_millis(500 * half);
         let _ = window.app.update(Message::Actors(actors::Message::Look(now)));
     }
+}
+
+/// A server of these actors, whose admin socket is in `folder`.
+fn admin_socket(folder: &Path, names: &[&str]) -> PathBuf {
+    let path = folder.join("admin.sock");
+    let socket = UnixListener::bind(&path).expect("a socket");
+    let mut actors = ActorsStage::default().mailboxes(false);
+    actors.truncate(names.len());
+    for (actor, name) in actors.iter_mut().zip(names) {
+        (actor.name, actor.parent) = ((*name).to_owned(), 0);
+    }
+    let answer = serde_json::json!({"event": "actors", "actors": actors}).to_string();
+    std::thread::spawn(move || {
+        for guest in socket.incoming().map_while(Result::ok) {
+            let (answer, mut write) = (answer.clone(), guest.try_clone().expect("a socket"));
+            std::thread::spawn(move || {
+                for line in BufReader::new(guest).lines().map_while(Result::ok) {
+                    assert_eq!(line, r#"{"do":"actors"}"#);
+                    if writeln!(write, "{answer}").is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    path
+}
+
+#[test]
+fn the_actors_of_a_server_on_this_machine_are_a_press_away_and_only_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = admin_socket(folder.path(), &["server", "server/calls"]);
+    let settings = WindowSettings {
+        admin_socket: Some(socket),
+        ..settings()
+    };
+    let mut window = Window::in_the_lobby_with(settings, Saved::default());
+    window.named(Named::F12);
+    look(&mut window, 1);
+    assert!(window.shows("ice_agent"));
+    window.press("actors/server");
+    assert!(
+        !window.stage.watched.load(Relaxed),
+        "the client's are not looked at meanwhile"
+    );
+    let start = Instant::now();
+    while !window.shows("server/calls") {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "no answer of the server"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+        look(&mut window, 1);
+    }
+    assert!(!window.shows("ice_agent"));
+    window.snapshot("actors-server");
+    window.press("actors/client");
+    look(&mut window, 1);
+    assert!(window.shows("ice_agent"));
+}
+
+#[test]
+fn without_a_server_on_this_machine_nobody_is_asked() {
+    let mut window = opened();
+    assert!(!window.offers("actors/server"));
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(crate) fn settings() -> WindowSettings {
             audio: AudioChoice::Test,
             codec: None,
         },
+        admin_socket: None,
         unfinished: None,
         errand: None,
         position: None,
