@@ -26,6 +26,10 @@ pub const FILTER: &str = "actors/filter";
 const PAUSE: Duration = Duration::from_secs(1);
 /// Width of the two tabs.
 const TABS: f32 = 220.0;
+/// Width of the choice between client and server.
+const WHOSE: f32 = 170.0;
+/// A window of this width has room for that choice and the sum.
+const ROOMY: f32 = 1400.0;
 
 /// What is shown of the actors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,7 +207,7 @@ impl ActorsPanel {
                 one("Client", Whose::Client, "actors/client"),
                 one("Server", Whose::Server, "actors/server"),
             ])
-            .width(TABS)
+            .width(WHOSE)
         });
         let filter = iced::widget::text_input("Filter by name", self.model.filter_words())
             .id(FILTER)
@@ -217,8 +221,8 @@ impl ActorsPanel {
         } else {
             ("Freeze", theme::secondary)
         };
-        let wide =
-            (width >= dim::NARROW).then(|| text(self.model.sum()).size(size::SMALL).style(theme::muted));
+        let room = if whose.is_some() { ROOMY } else { dim::NARROW };
+        let wide = (width >= room).then(|| text(self.model.sum()).size(size::SMALL).style(theme::muted));
         row![
             icon::cpu().size(20),
             text("Actors").size(size::TITLE).font(font::SEMIBOLD),
