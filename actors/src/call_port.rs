@@ -80,6 +80,8 @@ pub enum CallOrder {
     },
     /// A candidate of the peer arrived; empty at the end of its candidates.
     RemoteCandidate(String),
+    /// The connection to the server was lost, and the session goes on: what was said last may not have arrived.
+    SignalingResumed,
     /// Microphone on (true) or muted.
     SetMicrophone(bool),
     /// Camera on (true) or off.

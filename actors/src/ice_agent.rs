@@ -11,12 +11,12 @@
 //! has for the others), [`waiting`] (for something to read, for room to write), this file.
 
 mod batch;
-mod interfaces;
+pub(crate) mod interfaces;
 mod socket;
 mod waiting;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -134,6 +134,8 @@ pub struct IceAgent {
     resume: IceResume,
     /// The sockets of the last life, and what was signaled, are lost.
     bereft: bool,
+    /// Addresses of which not all could be bound.
+    refused: Vec<IpAddr>,
     agent: ice::IceAgent,
     sockets: Vec<Socket>,
     /// Who gets a payload type.
@@ -155,7 +157,10 @@ impl IceAgent {
         let inherited = setup.sockets.get();
         let bereft = setup.begun.swap(true, Ordering::Relaxed) && inherited.is_none();
         let resume = inherited.unwrap_or_else(|| IceResume {
-            sockets: bind_sockets(&setup.network, setup.ice.max_local_candidates),
+            sockets: bind_sockets(
+                &setup.network,
+                interfaces::addresses(&setup.network, setup.ice.max_local_candidates),
+            ),
             credentials: setup.credentials.clone(),
             remote: None,
             candidates: Vec::new(),
@@ -172,6 +177,7 @@ impl IceAgent {
             ),
             resume,
             bereft,
+            refused: Vec::new(),
             setup,
             sockets: Vec::new(),
             routes: [None; PAYLOAD_TYPES],
@@ -212,6 +218,81 @@ impl IceAgent {
                 *route = Some(kind);
             }
         }
+    }
+
+    /// Looks whether interfaces have come or gone.
+    fn watch_interfaces(&mut self, ctx: &mut Context<Self>) {
+        let found = interfaces::addresses(&self.setup.network, self.setup.ice.max_local_candidates);
+        let bound = self.resume.sockets.iter().map(|bound| bound.address().ip());
+        let same = bound.clone().count() == found.len() && bound.clone().all(|ip| found.contains(&ip));
+        if !same && found != self.refused {
+            self.rescan(Instant::now(), ctx);
+            let bound: Vec<_> = self
+                .resume
+                .sockets
+                .iter()
+                .map(|bound| bound.address().ip())
+                .collect();
+            // What cannot be bound is not tried again until something else changes.
+            self.refused = if bound.len() == found.len() {
+                Vec::new()
+            } else {
+                found
+            };
+            self.keep();
+            self.drive(ctx);
+        }
+    }
+
+    /// Interfaces may have come and gone: new addresses get sockets, those of lost ones are given up.
+    fn rescan(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let limit = self.setup.ice.max_local_candidates;
+        let found = interfaces::addresses(&self.setup.network, limit);
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.resume.sockets)
+            .into_iter()
+            .partition(|bound| found.contains(&bound.address().ip()));
+        for bound in gone {
+            info!("an address of this machine is gone");
+            self.agent.remove_host(now, bound.address());
+            let over_it =
+                |&(index, _): &(usize, SocketAddr)| self.sockets[index].address() == bound.address();
+            if self.path.filter(over_it).is_some() {
+                self.path = None;
+                self.resume.selected = None;
+                // We may reach the peer from elsewhere at once, but the peer has to learn where to reach us.
+                self.setup.events.tell(IceEvent::Failed);
+            }
+        }
+        let known: Vec<_> = kept.iter().map(|bound| bound.address().ip()).collect();
+        self.resume.sockets = kept;
+        let fresh = found.into_iter().filter(|ip| !known.contains(ip)).collect();
+        let fresh = bind_sockets(&self.setup.network, fresh);
+        let any = !fresh.is_empty();
+        for bound in fresh {
+            if let Ok(socket) = Socket::open(bound.clone()) {
+                info!("this machine has another address");
+                let index = self.sockets.len();
+                self.agent.add_host(now, socket.address());
+                self.sockets.push(socket);
+                self.resume.sockets.push(bound);
+                ctx.spawn(Reading { index });
+            }
+        }
+        if any {
+            self.gather(ctx);
+        }
+    }
+
+    /// Asks the STUN servers for addresses the peer may know us by.
+    fn gather(&mut self, ctx: &mut Context<Self>) {
+        let servers = self.setup.ice.stun_servers.clone();
+        if servers.is_empty() {
+            return self.agent.gather(Instant::now(), &[]);
+        }
+        ctx.spawn(resolve(servers).into_actor(self).map(|servers, this, ctx| {
+            this.agent.gather(Instant::now(), &servers);
+            this.drive(ctx);
+        }));
     }
 
     /// Leaves a consistent whole to the next life.
@@ -437,15 +518,8 @@ impl Actor for IceAgent {
             self.agent.add_host(now, self.sockets[index].address());
             ctx.spawn(Reading { index });
         }
-        let servers = self.setup.ice.stun_servers.clone();
-        if servers.is_empty() {
-            self.agent.gather(now, &[]);
-        } else {
-            ctx.spawn(resolve(servers).into_actor(self).map(|servers, this, ctx| {
-                this.agent.gather(Instant::now(), &servers);
-                this.drive(ctx);
-            }));
-        }
+        self.gather(ctx);
+        ctx.run_interval(self.setup.ice.interface_poll(), Self::watch_interfaces);
         self.drive(ctx);
     }
 }
@@ -505,8 +579,10 @@ impl Handler<RestartIce> for IceAgent {
         self.resume.credentials = credentials.clone();
         self.resume.remote = None;
         self.resume.candidates.clear();
+        let now = Instant::now();
+        self.rescan(now, ctx);
         self.keep();
-        self.agent.restart(Instant::now(), credentials);
+        self.agent.restart(now, credentials);
         self.drive(ctx);
     }
 }
@@ -529,7 +605,7 @@ impl Handler<SendDatagrams> for IceAgent {
     }
 }
 
-fn bind_sockets(network: &Network, limit: usize) -> Vec<Bound> {
+fn bind_sockets(network: &Network, addresses: Vec<IpAddr>) -> Vec<Bound> {
     let mut random = [0; 2];
     // Any start will do where there is no randomness; the next free port is taken.
     let _ = getrandom::fill(&mut random);
@@ -541,10 +617,7 @@ fn bind_sockets(network: &Network, limit: usize) -> Vec<Bound> {
             None
         }
     };
-    interfaces::addresses(network, limit)
-        .into_iter()
-        .filter_map(bind)
-        .collect()
+    addresses.into_iter().filter_map(bind).collect()
 }
 
 fn settings(ice: &Ice) -> Settings {

@@ -10,6 +10,7 @@
 //! not rebuilt before there is a reason to: it is dormant, and the next request wakes it.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WrapFuture};
@@ -221,6 +222,9 @@ struct Up {
     said_at: Instant,
     /// When something was said that is no heartbeat.
     asked_at: Instant,
+    /// The address of this machine it was made from, and when that was last seen to be there.
+    local: Option<IpAddr>,
+    looked_at: Instant,
 }
 
 impl SignalingConnection {

@@ -81,6 +81,7 @@ impl CallEngine for Engine {
             own: own.clone(),
             limits: Limits::new(&self.config),
             keep: Keep::default(),
+            restarts: Keep::default(),
         };
         supervisor(&self.config, &own, Strategy::OneForOne)
             .child(Spec::new(&call, &control, move || Call::new(plan.clone())))

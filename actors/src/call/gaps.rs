@@ -19,7 +19,7 @@ const LOOKS: u32 = 3;
 const FLOWING: Duration = Duration::from_millis(500);
 
 /// Components that died since, and which media were flowing when the first of them did.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Restarts {
     dead: Vec<Down>,
     flowing: [bool; BEATS],
@@ -46,6 +46,14 @@ impl Call {
             ctx.run_later(LOOK_AFTER, |this, ctx| this.look(1, ctx));
         }
         self.restarts.dead.push(down);
+        self.plan.restarts.put(self.restarts.clone());
+    }
+
+    /// Looks at what died before this life began.
+    pub(super) fn look_after_the_dead(&mut self, ctx: &mut Context<Self>) {
+        if !self.restarts.dead.is_empty() {
+            ctx.run_later(LOOK_AFTER, |this, ctx| this.look(1, ctx));
+        }
     }
 
     fn look(&mut self, looks: u32, ctx: &mut Context<Self>) {
@@ -69,6 +77,7 @@ impl Call {
             audio: longest(0, 1),
             video: longest(2, 3),
         };
+        self.plan.restarts.clear();
         for down in std::mem::take(&mut self.restarts.dead) {
             self.tell(CallNews::Restarted {
                 actor: down.name,

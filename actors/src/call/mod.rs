@@ -56,6 +56,8 @@ pub(crate) struct CallPlan {
     own: Addr<Supervisor>,
     limits: Limits,
     keep: Keep<Progress>,
+    /// Deaths that were not told yet.
+    restarts: Keep<Restarts>,
 }
 
 /// What a call puts up with.
@@ -135,10 +137,11 @@ impl Call {
             camera: plan.setup.camera,
             expects_media: true,
         });
+        let restarts = plan.restarts.get().unwrap_or_default();
         Call {
             plan,
             now,
-            restarts: Restarts::default(),
+            restarts,
             renewal_timer: None,
         }
     }
@@ -244,6 +247,7 @@ impl Actor for Call {
         let left = left.saturating_duration_since(Instant::now());
         ctx.run_later(left, Self::set_up_or_give_up);
         self.await_renewal(ctx);
+        self.look_after_the_dead(ctx);
     }
 }
 
@@ -264,6 +268,7 @@ impl Handler<CallOrder> for Call {
                     tree.add_remote_candidate(candidate);
                 }
             },
+            CallOrder::SignalingResumed => self.signaling_resumed(),
             CallOrder::SetMicrophone(on) => {
                 self.now.microphone = on;
                 tree.set_microphone(on);
@@ -292,7 +297,7 @@ impl Handler<IceEvent> for Call {
     fn handle(&mut self, event: IceEvent, ctx: &mut Self::Context) {
         match (event, self.now.stage) {
             (_, Stage::Ended) => {}
-            (IceEvent::LocalCandidate(candidate), _) => self.tell(CallNews::LocalCandidate(candidate)),
+            (IceEvent::LocalCandidate(candidate), _) => self.local_candidate(candidate),
             (IceEvent::GatheringComplete, _) => self.tell(CallNews::LocalCandidate(String::new())),
             (IceEvent::Checking, _) => {}
             (IceEvent::Selected { .. }, _) => {

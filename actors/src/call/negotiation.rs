@@ -19,6 +19,9 @@ use crate::call_port::CallNews;
 use crate::dtls_session::Certificate;
 use crate::ui_bridge::{CallEnd, CallEvent};
 
+/// Our candidates that are remembered, to be told again; more push out the oldest.
+const TOLD_CANDIDATES: usize = 64;
+
 /// What offers and answers have come to.
 #[derive(Clone)]
 pub(super) struct Negotiation {
@@ -28,6 +31,8 @@ pub(super) struct Negotiation {
     pending: Option<SessionDescription>,
     /// The offer we have answered last, as it came, and our answer.
     answered: Option<(Arc<str>, SessionDescription)>,
+    /// Our candidates for the present transport, as far as they are told.
+    candidates: Vec<String>,
     /// The last exchange.
     settled: Option<Settled>,
 }
@@ -50,6 +55,7 @@ impl Negotiation {
             transport,
             pending: None,
             answered: None,
+            candidates: Vec::new(),
             settled: None,
         }
     }
@@ -81,8 +87,9 @@ impl Call {
             && kind == DescriptionKind::Offer
             && **offer == *sdp
         {
-            // The peer could not know that it has arrived.
-            return self.describe(DescriptionKind::Answer, &answer.clone());
+            // The peer could not know that it has arrived, or has not got what we said.
+            self.describe(DescriptionKind::Answer, &answer.clone());
+            return self.repeat_candidates();
         }
         let limits = self.plan.limits;
         let remote = SessionDescription::parse_within(sdp, limits.description, limits.sections);
@@ -91,7 +98,7 @@ impl Call {
             (DescriptionKind::Answer, _) => match self.now.negotiation.pending.take() {
                 Some(ours) => self.answered(ours, &remote, ctx),
                 None => {
-                    warn!("an answer nobody asked for");
+                    info!("an answer that is there already, or that nobody asked for");
                     Ok(())
                 }
             },
@@ -116,7 +123,8 @@ impl Call {
         ctx: &mut Context<Self>,
     ) -> Result<(), SdpError> {
         if self.plan.setup.caller {
-            warn!("an offer nobody asked for");
+            // To one that was there before us, most likely: ours replaces it.
+            info!("an offer came before the answer to ours");
             return Ok(());
         }
         let (ours, negotiated) = self.answer(sdp, remote)?;
@@ -275,10 +283,43 @@ impl Call {
     fn repeat_offer(&self) {
         if let Some(offer) = &self.now.negotiation.pending {
             self.describe(DescriptionKind::Offer, offer);
+            self.repeat_candidates();
+        }
+    }
+
+    fn repeat_candidates(&self) {
+        for candidate in &self.now.negotiation.candidates {
+            self.tell(CallNews::LocalCandidate(candidate.clone()));
+        }
+    }
+
+    /// A candidate of ours, for the peer.
+    pub(super) fn local_candidate(&mut self, candidate: String) {
+        let told = &mut self.now.negotiation.candidates;
+        if told.len() == TOLD_CANDIDATES {
+            told.remove(0);
+        }
+        told.push(candidate.clone());
+        self.tell(CallNews::LocalCandidate(candidate));
+        self.keep();
+    }
+
+    /// The connection to the server was lost and is there again: what was said into the old one may be lost. Whoever has
+    /// heard it already passes over it.
+    pub(super) fn signaling_resumed(&self) {
+        let negotiation = &self.now.negotiation;
+        match (&negotiation.pending, &negotiation.answered) {
+            (Some(_), _) => self.repeat_offer(),
+            (None, Some((_, answer))) if self.now.stage != Stage::Connected => {
+                self.describe(DescriptionKind::Answer, answer);
+                self.repeat_candidates();
+            }
+            (None, _) => {}
         }
     }
 
     fn restart_transport(&mut self, depth: Depth) {
+        self.now.negotiation.candidates.clear();
         let transport = &mut self.now.negotiation.transport;
         transport.restart();
         if depth == Depth::Keys {

@@ -371,7 +371,11 @@ impl Handler<SignalingNews> for Client {
                 self.now.users = users.into_iter().map(|row| (row.user, row.presence)).collect();
                 self.tell(Event::LoggedIn { user, resumed });
                 self.tell_users();
+                let before = self.now.call.in_call();
                 self.drive(Input::Resumed(call));
+                if resumed && before.is_some() && before == self.now.call.in_call() {
+                    self.order(CallOrder::SignalingResumed);
+                }
             }
             SignalingNews::Unfinished(call) => {
                 self.now.left_word = Some(call.clone());

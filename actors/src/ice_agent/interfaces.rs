@@ -3,18 +3,27 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use if_addrs::IfOperStatus;
 use roomrtc_kit::config::Network;
 
 /// The addresses to bind, the best first: as configured, or those of all interfaces; loopback only where there is
 /// nothing else or where it is asked for.
 pub(super) fn addresses(network: &Network, limit: usize) -> Vec<IpAddr> {
     let found = if network.bind_addresses.is_empty() {
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        interfaces.iter().map(|interface| interface.ip()).collect()
+        present()
     } else {
         network.bind_addresses.clone()
     };
     choose(found, network, limit)
+}
+
+/// Every address of this machine whose interface is up.
+pub(crate) fn present() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let up = interfaces
+        .iter()
+        .filter(|interface| interface.oper_status != IfOperStatus::Down);
+    up.map(|interface| interface.ip()).collect()
 }
 
 fn choose(found: Vec<IpAddr>, network: &Network, limit: usize) -> Vec<IpAddr> {

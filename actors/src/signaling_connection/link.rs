@@ -6,6 +6,7 @@
 //! handshake learns the fingerprint for the user to confirm, and that connection is dropped unused.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use native_tls::TlsConnector;
@@ -30,6 +31,8 @@ const BUFFER_BYTES: usize = 4096;
 pub(super) struct Link {
     /// Messages both ways.
     pub(super) socket: WebSocketStream<TlsStream<TcpStream>>,
+    /// The address of this machine it goes from.
+    pub(super) local: Option<IpAddr>,
     /// What the server showed; a login is bound to it.
     pub(super) certificate: CertificateHash,
 }
@@ -80,6 +83,8 @@ pub(super) async fn connect(
             Trust::Pinned(pin) => pinned(address, pin).await?,
             Trust::SystemRoots => vouched(address).await?,
         };
+        let tcp = tls.get_ref().get_ref().get_ref();
+        let local = tcp.local_addr().ok().map(|address| address.ip().to_canonical());
         let request = format!("wss://{address}{PATH}");
         let mut config = WebSocketConfig::default();
         config.read_buffer_size = BUFFER_BYTES;
@@ -89,7 +94,11 @@ pub(super) async fn connect(
         let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(config))
             .await
             .map_err(Box::new)?;
-        Ok(Link { socket, certificate })
+        Ok(Link {
+            socket,
+            local,
+            certificate,
+        })
     };
     tokio::time::timeout(limit, all)
         .await

@@ -18,12 +18,16 @@ use super::backoff::Backoff;
 use super::conversation::{Conversation, Output, Refusal, Request};
 use super::link::{self, Link, LinkError};
 use super::{Memory, Outdated, Phase, SignalingConnection, SignalingNews, SignalingSetup, Up};
+use crate::ice_agent::interfaces;
 use crate::server_trust::{KnownServers, Trust, TrustError};
 use crate::ui_bridge::ConnectionState;
 use crate::unfinished_call::UnfinishedCall;
 
 /// The shortest heartbeat a server can impose on us.
 const MIN_HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// A connection over an interface that is gone need not be waited for: this often they are looked at.
+const LOOK_AT_INTERFACES: Duration = Duration::from_millis(250);
 
 /// How long saying goodbye may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
@@ -145,6 +149,8 @@ impl SignalingConnection {
             heard_at: now,
             said_at: now,
             asked_at: now,
+            local: link.local,
+            looked_at: now,
         }));
         self.carry_out(Some(hello), ctx);
     }
@@ -392,6 +398,17 @@ impl SignalingConnection {
         let settings = &self.setup.settings;
         let (longest_silence, patience) = (settings.heartbeat_timeout(), settings.request_timeout());
         let Some(up) = self.up() else { return };
+        if up.looked_at.elapsed() >= LOOK_AT_INTERFACES {
+            up.looked_at = Instant::now();
+            if up
+                .local
+                .is_some_and(|local| !interfaces::present().contains(&local))
+            {
+                let writing = up.writing;
+                ctx.cancel_future(writing);
+                return self.lost("the interface it went over is gone", ctx);
+            }
+        }
         let dead = up.heard_at.elapsed() > longest_silence;
         let overdue = up.conversation.awaits_answer() && up.asked_at.elapsed() > patience;
         if dead || overdue {

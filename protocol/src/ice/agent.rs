@@ -28,6 +28,8 @@ pub struct IceAgent {
     state: State,
     /// Local addresses with a socket.
     bases: Vec<SocketAddr>,
+    /// Addresses that STUN servers see us by, and the sockets behind them.
+    reflexive: Vec<(SocketAddr, SocketAddr)>,
     gathering: Gathering,
     /// Whether the end of gathering was told, or gathering has not begun.
     gathering_told: bool,
@@ -66,6 +68,7 @@ impl IceAgent {
             inner,
             state: State::New,
             bases: Vec::new(),
+            reflexive: Vec::new(),
             gathering: Gathering::default(),
             gathering_told: true,
             remote: None,
@@ -114,6 +117,29 @@ impl IceAgent {
             self.add_local(candidate);
             self.run(now);
         }
+    }
+
+    /// The socket with this address is of no use any more: its interface is gone. A pair over it is given up.
+    pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
+        self.bases.retain(|base| *base != address);
+        let over_it: Vec<Candidate> = self
+            .inner
+            .local_candidates()
+            .filter(|candidate| self.base_of(candidate) == address)
+            .collect();
+        for candidate in over_it {
+            self.inner.invalidate_candidate(&candidate);
+        }
+        self.reflexive.retain(|(_, base)| *base != address);
+        if self.selected.as_ref().is_some_and(|pair| pair.local == address) {
+            // Another host may reach the peer, who takes checks from anywhere with the right credentials.
+            self.selected = None;
+            self.consent = None;
+            self.tell(Event::Disconnected);
+            self.checking_since = Some(now);
+            self.state = State::Checking;
+        }
+        self.run(now);
     }
 
     /// Asks these STUN servers for server-reflexive candidates of all hosts so far; gathering completes with that.
@@ -192,7 +218,8 @@ impl IceAgent {
         let known = self
             .inner
             .local_candidates()
-            .filter(|known| known.kind() != CandidateKind::PeerReflexive);
+            .filter(|known| known.kind() != CandidateKind::PeerReflexive)
+            .filter(|known| self.bases.contains(&self.base_of(known)));
         for candidate in known.map(|known| known.to_sdp_string()).collect::<Vec<_>>() {
             self.tell(Event::LocalCandidate(candidate));
         }
@@ -429,12 +456,23 @@ impl IceAgent {
         }
     }
 
+    /// The address a candidate of ours is sent from (RFC 8445 §4).
+    fn base_of(&self, candidate: &Candidate) -> SocketAddr {
+        let address = candidate.addr();
+        let reflexive = self.reflexive.iter().find(|(mapped, _)| *mapped == address);
+        reflexive.map_or(address, |(_, base)| *base)
+    }
+
     fn add_reflexive(&mut self, reflexive: Reflexive) {
         // Without a NAT between us and the server the two are one; RFC 8445 §5.1.3 eliminates the redundant one.
         if reflexive.mapped != reflexive.base
             && let Ok(candidate) =
                 Candidate::server_reflexive(reflexive.mapped, reflexive.base, Protocol::Udp)
         {
+            let known = (reflexive.mapped, reflexive.base);
+            if !self.reflexive.contains(&known) {
+                self.reflexive.push(known);
+            }
             self.add_local(candidate);
         }
     }

@@ -473,6 +473,84 @@ fn a_restart_uses_the_old_pair_until_the_new_one_works() {
 }
 
 #[test]
+fn the_peer_is_found_from_another_interface_without_a_word_of_signaling() {
+    for mover in [0, 1] {
+        let mut link = Link::new(13).connect();
+        link.run_for(Duration::from_secs(5));
+        let (now, old) = (link.now, link.peers[mover].addresses[0]);
+        let new: SocketAddr = "10.9.0.9:4000".parse().unwrap();
+        let moved = &mut link.peers[mover];
+        moved.heard.clear();
+        moved.agent.add_host(now, new);
+        moved.agent.remove_host(now, old);
+        moved.addresses = vec![new];
+        link.run_for(ms(500));
+        let moved = &link.peers[mover];
+        assert_eq!(
+            moved.agent.selected().map(|pair| pair.local),
+            Some(new),
+            "{:?}",
+            moved.heard
+        );
+        let told = |wanted: &Event| moved.heard.iter().any(|(_, event)| event == wanted);
+        assert!(told(&Event::Disconnected));
+    }
+}
+
+#[test]
+fn a_restart_on_another_interface_finds_the_peer_from_there() {
+    let mut link = Link::new(12).connect();
+    link.run_for(Duration::from_secs(5));
+    let now = link.now;
+    let (old, new): (SocketAddr, SocketAddr) = (link.peers[0].addresses[0], "10.9.0.9:4000".parse().unwrap());
+    let fresh = [0, 1].map(|_| IceCredentials::generate());
+    let moved = &mut link.peers[0];
+    moved.heard.clear();
+    moved.agent.remove_host(now, old);
+    assert!(moved.agent.selected().is_none());
+    moved.agent.add_host(now, new);
+    moved.addresses = vec![new];
+    for (peer, ours) in link.peers.iter_mut().zip(&fresh) {
+        peer.agent.restart(now, ours.clone());
+    }
+    let told: Vec<_> = std::iter::from_fn(|| link.peers[0].agent.poll_output())
+        .filter_map(|output| match output {
+            Output::Event(Event::LocalCandidate(candidate)) => Some(candidate),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        told.iter().any(|candidate| candidate.contains("10.9.0.9 4000")),
+        "{told:?}"
+    );
+    let last = told.last().unwrap();
+    assert!(
+        last.contains(&fresh[0].ufrag),
+        "told again with the new credentials: {last}"
+    );
+    let before = old.ip().to_string();
+    assert!(
+        !told
+            .iter()
+            .any(|candidate| candidate.contains(&format!(" {before} "))),
+        "{told:?}"
+    );
+    for (peer, remote) in link.peers.iter_mut().zip(fresh.iter().rev()) {
+        peer.agent.set_remote_credentials(now, remote.clone()).unwrap();
+    }
+    let there = link.peers[1].addresses[0];
+    let candidate = format!(
+        "candidate:1 1 udp 2113937151 {} {} typ host",
+        there.ip(),
+        there.port()
+    );
+    link.peers[0].agent.add_remote_candidate(now, &candidate).unwrap();
+    link.run_for(ms(200));
+    assert_eq!(link.peers[0].agent.selected().unwrap().local, new);
+    assert_eq!(link.peers[1].agent.selected().unwrap().remote, new);
+}
+
+#[test]
 fn a_new_agent_takes_over_a_lost_ones_pair_and_the_peer_notices_nothing() {
     let mut link = Link::new(14).connect();
     link.run_for(Duration::from_secs(5));

@@ -1,5 +1,6 @@
 //! The programs themselves, started as a user's script would start them.
 
+pub mod namespaces;
 pub mod programs;
 
 pub use programs::{Headless, Server, program};

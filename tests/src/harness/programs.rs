@@ -28,6 +28,19 @@ pub fn program(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not built: cargo build --release --bin {name}"))
 }
 
+/// The program of that name on a machine of its own, or on this one.
+fn command(name: &str, machine: Option<&str>) -> Result<Command> {
+    let program = program(name)?;
+    Ok(match machine {
+        None => Command::new(program),
+        Some(machine) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", machine]).arg(program);
+            command
+        }
+    })
+}
+
 /// A running server, ended when dropped.
 pub struct Server {
     child: Child,
@@ -41,13 +54,19 @@ pub struct Server {
 impl Server {
     /// Starts one on a free loopback port with a fresh store; `settings` are `--set` values.
     pub fn start(settings: &[&str]) -> Result<Self> {
+        let settings = [&["server.listen=127.0.0.1:0"], settings].concat();
+        Server::start_on(None, &settings)
+    }
+
+    /// Starts one on a machine of its own, where it listens at `address`.
+    pub fn start_at(machine: &str, address: &str) -> Result<Self> {
+        Server::start_on(Some(machine), &[&format!("server.listen={address}:0")])
+    }
+
+    fn start_on(machine: Option<&str>, settings: &[&str]) -> Result<Self> {
         let folder = TempDir::new()?;
-        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
-        let options: Vec<&str> = ["--set", "server.listen=127.0.0.1:0"]
-            .into_iter()
-            .chain(settings)
-            .collect();
-        let (child, url, fingerprint) = Server::launch(folder.path(), &options)?;
+        let options: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let (child, url, fingerprint) = Server::launch(machine, folder.path(), &options)?;
         Ok(Server {
             child,
             url,
@@ -57,8 +76,8 @@ impl Server {
     }
 
     /// The process, where it listens and its fingerprint.
-    fn launch(folder: &Path, options: &[&str]) -> Result<(Child, String, String)> {
-        let mut command = Command::new(program("roomrtc-server")?);
+    fn launch(machine: Option<&str>, folder: &Path, options: &[&str]) -> Result<(Child, String, String)> {
+        let mut command = command("roomrtc-server", machine)?;
         set(&mut command, "server.data_dir", &folder.join("server"));
         set(&mut command, "logging.file", &folder.join("server.log"));
         // An empty folder: no configuration file of this machine gets in.
@@ -83,7 +102,7 @@ impl Server {
         self.child.wait()?;
         let address = self.url.trim_start_matches("wss://");
         let listen = format!("server.listen={address}");
-        let again = Server::launch(self.folder.path(), &["--set", &listen])?;
+        let again = Server::launch(None, self.folder.path(), &["--set", &listen])?;
         (self.child, self.url, self.fingerprint) = again;
         Ok(())
     }
@@ -109,8 +128,17 @@ impl Server {
 
     /// A client of this server that registers `user` and does what `options` say.
     pub fn client(&self, user: &str, options: &[&str]) -> Result<Headless> {
+        self.client_on(None, user, options)
+    }
+
+    /// The same on a machine of its own.
+    pub fn client_at(&self, machine: &str, user: &str, options: &[&str]) -> Result<Headless> {
+        self.client_on(Some(machine), user, options)
+    }
+
+    fn client_on(&self, machine: Option<&str>, user: &str, options: &[&str]) -> Result<Headless> {
         let folder = self.folder.path().join(user);
-        let mut command = Command::new(program("roomrtc")?);
+        let mut command = command("roomrtc", machine)?;
         command.args([
             "headless",
             "--server",

@@ -44,6 +44,9 @@ section! {
         /// once a second; a path of data alone is silent for up to 1.2 consent intervals.
         disconnected_timeout_ms: u64 = 2500, range(200..=60_000), from_millis(disconnected_timeout);
 
+        /// Time between two looks at the interfaces of this machine: one that comes or goes is noticed within it.
+        interface_poll_ms: u64 = 250, range(50..=60_000), from_millis(interface_poll);
+
         /// Further silence after which the peers look for another path (ICE restart).
         restart_after_ms: u64 = 500, range(0..=60_000), from_millis(restart_after);
 
