@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use roomrtc_tests::chaos;
 use roomrtc_tests::harness::{Headless, Server};
+use roomrtc_tests::interface_switch;
 use serde_json::{Value, json};
 
 /// Measures calls between two headless clients on this machine.
@@ -60,6 +61,12 @@ enum What {
         #[arg(long, default_value_t = 20)]
         runs: usize,
     },
+    /// The pause in a call when the interface in use goes away and there is another (needs network namespaces).
+    Switch {
+        /// Switches of the caller and of the callee each.
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
     /// The pause in a call when one of its parts dies.
     Recover {
         /// Deaths of each part.
@@ -87,6 +94,7 @@ fn main() -> Result<()> {
             println!("{outcome:#?}");
             Ok(())
         }
+        What::Switch { runs } => switch(runs),
         What::Comeback { runs } => comeback::run(runs),
         What::Recover { runs, only } => recover::run(runs, only.as_deref()),
     }
@@ -101,6 +109,35 @@ fn pair(server: &Server, run: usize, caller: &[&str], callee: &[&str]) -> Result
         &[caller, &["--call", &format!("ben{run}")]].concat(),
     )?;
     Ok([ana, ben])
+}
+
+fn switch(runs: usize) -> Result<()> {
+    println!("longest pause when the interface in use goes away, ms, of {runs} calls each");
+    println!(
+        "| who loses it | at whom | sound: median | max | pictures: median | max |\n|---|---|---|---|---|---|"
+    );
+    for (who, caller) in [("caller", true), ("callee", false)] {
+        let mut pauses = [const { Vec::new() }; 4];
+        for _ in 0..runs {
+            let seen = interface_switch::run(caller)?.context("network namespaces are not permitted here")?;
+            let [a, b] = seen.here;
+            let [c, d] = seen.there;
+            for (all, one) in pauses.iter_mut().zip([a, b, c, d]) {
+                all.push(one);
+            }
+        }
+        for (whom, two) in ["the same", "the other"].into_iter().zip(pauses.chunks_mut(2)) {
+            let [sound, pictures] = two else { continue };
+            println!(
+                "| {who} | {whom} | {:.0} | {:.0} | {:.0} | {:.0} |",
+                at(sound, 0.5),
+                at(sound, 1.0),
+                at(pictures, 0.5),
+                at(pictures, 1.0)
+            );
+        }
+    }
+    Ok(())
 }
 
 fn setup(runs: usize) -> Result<()> {
