@@ -112,7 +112,12 @@ impl Call {
                 self.end(CallEnd::NothingInCommon, ctx);
             }
             // The call goes on as it was settled before; what is missing is asked for again.
-            (Err(error), _) => warn!(%error, "the peer's description cannot be used"),
+            (Err(error), _) => {
+                warn!(%error, "the peer's description cannot be used");
+                if kind == DescriptionKind::Answer {
+                    self.transport(Input::Answered { new_keys: false }, ctx);
+                }
+            }
         }
     }
 
@@ -355,7 +360,10 @@ impl Call {
             return Ok(());
         };
         info!(new_keys, "the peer offers another transport");
-        self.restart_transport(Depth::Path);
+        // RFC 8839 §4.4.1.1.1: ICE starts over where the offer has other credentials, and only there.
+        if negotiated.ice != settled.negotiated.ice {
+            self.restart_transport(Depth::Path);
+        }
         let (ours, negotiated) = self.answer(sdp, remote)?;
         if let Some(settled) = &mut self.now.negotiation.settled {
             settled.renewal = renewal;
