@@ -41,6 +41,8 @@ pub struct IceAgent {
     /// Every address of ours the peer has told of; bounds the same.
     mapped: HashSet<SocketAddr>,
     selected: Option<SelectedPair>,
+    /// That pair is of before a restart.
+    former: bool,
     consent: Option<Consent>,
     spread: Spread,
     checking_since: Option<Instant>,
@@ -76,6 +78,7 @@ impl IceAgent {
             remotes: HashSet::new(),
             mapped: HashSet::new(),
             selected: None,
+            former: false,
             consent: None,
             spread,
             checking_since: None,
@@ -399,8 +402,9 @@ impl IceAgent {
 
     /// A check of ours was answered on this pair.
     fn answered(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
-        // RFC 8445 §12.1: before nomination, data may be sent on any valid pair. The controlled side gains Ta by it.
-        if self.selected.is_none() && self.inner.has_viable_remote_candidate(remote) {
+        // RFC 8445 §12.1: before nomination, data may be sent on any valid pair. The controlled side gains Ta by it, and
+        // after a restart nobody has to wait on a pair that may be dead.
+        if (self.selected.is_none() || self.former) && self.inner.has_viable_remote_candidate(remote) {
             self.select(now, local, remote);
         }
         let responses = self.inner.nominated_pair_responses_received().unwrap_or_default();
@@ -421,6 +425,7 @@ impl IceAgent {
             .as_ref()
             .is_some_and(|pair| (pair.local, pair.remote) == (local, remote));
         self.consent = Some(Consent::new(now));
+        self.former = false;
         if same && self.state == State::Connected {
             return;
         }
@@ -480,6 +485,7 @@ impl IceAgent {
     /// Forgets everything that was checked, but not our candidates.
     fn forget_checks(&mut self, ours: is::IceCreds) {
         self.inner.ice_restart(ours, true);
+        self.former = self.selected.is_some();
         self.remotes.clear();
         self.mapped.clear();
     }
