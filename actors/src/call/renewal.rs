@@ -71,7 +71,7 @@ const FLAP_PAUSE: Duration = Duration::from_secs(1);
 /// The callee waits this much longer, so that two who miss the path together seldom offer together.
 const COURTESY: Duration = Duration::from_millis(300);
 /// A transport that held for so long was mended, and its next loss is another one.
-const HELD: Duration = Duration::from_secs(2);
+const HELD: Duration = Duration::from_secs(1);
 
 /// The state of the transport.
 #[derive(Clone, Debug)]
