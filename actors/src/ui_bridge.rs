@@ -108,6 +108,13 @@ pub enum Command {
     },
     /// Take back a call that still rings.
     CancelCall,
+    /// Ask for a link that brings one guest here from a browser; answered by [`Event::Invited`].
+    Invite,
+    /// Take such a link back.
+    RevokeInvite {
+        /// From [`Event::Invited`].
+        invite: String,
+    },
     /// Take the incoming call.
     Accept,
     /// Refuse the incoming call.
@@ -185,6 +192,20 @@ pub enum Event {
     },
     /// Everybody but oneself, after login and after every change.
     Users(Vec<UserPresence>),
+    /// A link that brings one guest here.
+    Invited {
+        /// Names the invite.
+        invite: String,
+        /// The link, a secret until it is used.
+        url: String,
+        /// How long it is good.
+        expires_in: Duration,
+    },
+    /// An invite is void.
+    InviteRevoked {
+        /// Which.
+        invite: String,
+    },
     /// The server refused something.
     Refused {
         /// What.

@@ -19,6 +19,10 @@ use roomrtc_protocol::signaling::{CertificateHash, UserName};
 use sha2::{Digest, Sha256};
 
 use crate::limits::{Limits, RetryAfter, Site};
+mod guests;
+
+pub(crate) use guests::{Invitation, Invite, Join, LookUpInvite, RevokeInvite};
+
 use crate::store::{Account, SqliteStore, Store, StoreError, TokenHash};
 
 /// A token cannot be guessed.
@@ -80,6 +84,8 @@ pub(crate) struct Begun<T> {
 pub(crate) struct Authenticated {
     pub(crate) user: UserName,
     pub(crate) token: String,
+    /// Of a guest: who invited it.
+    pub(crate) host: Option<UserName>,
 }
 
 mail! {
@@ -239,7 +245,7 @@ impl Actor for Accounts {
             // A failure is logged where it becomes a refusal.
             let _ = this
                 .store()
-                .and_then(|store| Ok(store.remove_expired_tokens(SystemTime::now())?));
+                .and_then(|store| Ok(store.remove_expired(SystemTime::now())?));
         });
     }
 }
@@ -309,12 +315,14 @@ impl Handler<FinishLogin> for Accounts {
         let user = msg.login.user().clone();
         msg.login.finish(&msg.finalization)?;
         self.limits.succeeded(&user, Site::from(msg.address));
-        let mut token = [0; TOKEN_BYTES];
-        getrandom::fill(&mut token).map_err(|error| Refusal::new(ErrorCode::Internal, error))?;
-        let token = URL_SAFE_NO_PAD.encode(token);
+        let token = secret(TOKEN_BYTES)?;
         let expires = self.expiry();
         self.store()?.add_token(&hash(&token), &user, expires)?;
-        Ok(Authenticated { user, token })
+        Ok(Authenticated {
+            user,
+            token,
+            host: None,
+        })
     }
 }
 
@@ -332,14 +340,22 @@ impl Handler<FindToken> for Accounts {
             Some(user) => Ok(Authenticated {
                 user,
                 token: msg.token,
+                host: None,
             }),
-            None => {
-                self.limits.attempt(site)?;
-                Err(Refusal::new(
-                    ErrorCode::BadToken,
-                    "the token is unknown or expired: log in",
-                ))
-            }
+            None => match self.store()?.guest(&hash(&msg.token), SystemTime::now())? {
+                Some((guest, host)) => Ok(Authenticated {
+                    user: guest,
+                    token: msg.token,
+                    host: Some(host),
+                }),
+                None => {
+                    self.limits.attempt(site)?;
+                    Err(Refusal::new(
+                        ErrorCode::BadToken,
+                        "the token is unknown or expired: log in",
+                    ))
+                }
+            },
         }
     }
 }
@@ -374,6 +390,13 @@ impl Handler<AllUsers> for Accounts {
                 .unwrap_or_default(),
         )
     }
+}
+
+/// What cannot be guessed, as text that fits into a link.
+fn secret(bytes: usize) -> Result<String, Refusal> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random).map_err(|error| Refusal::new(ErrorCode::Internal, error))?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
 }
 
 fn hash(token: &str) -> TokenHash {

@@ -22,6 +22,8 @@ pub(crate) struct Enter {
     pub(crate) session: SessionId,
     pub(crate) user: UserName,
     pub(crate) entry: Entry,
+    /// Of a guest: who invited it.
+    pub(crate) host: Option<UserName>,
 }
 
 /// A session that is in said something about calls.
@@ -133,6 +135,9 @@ impl Handler<Enter> for CallRegistry {
     type Result = ();
 
     fn handle(&mut self, msg: Enter, ctx: &mut Self::Context) {
+        if let Some(host) = msg.host {
+            self.switchboard.add_guest(&msg.user, host);
+        }
         self.switchboard.handle_entry(msg.session, &msg.user, msg.entry);
         self.drive(ctx);
     }

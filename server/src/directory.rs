@@ -53,12 +53,16 @@ pub(crate) struct Roster(Arc<Mutex<Known>>);
 struct Known {
     routes: HashMap<SessionId, Route>,
     presence: BTreeMap<UserName, Presence>,
+    /// Guests who are there, each with its host, and no one else's business.
+    guests: BTreeMap<UserName, (UserName, Presence)>,
 }
 
 struct Route {
     to: Port<Deliver>,
     /// Once it is logged in.
     user: Option<UserName>,
+    /// Of a guest: the only one it may see.
+    host: Option<UserName>,
 }
 
 impl Roster {
@@ -99,11 +103,17 @@ impl Directory {
 
     fn carry(&mut self, output: Output) {
         match output {
-            Output::Admitted { session, user, call } => {
+            Output::Admitted {
+                session,
+                user,
+                call,
+                host,
+            } => {
+                let users = self.visible_to(&user, host.as_ref());
                 if let Some(route) = self.roster.lock().routes.get_mut(&session) {
                     route.user = Some(user.clone());
+                    route.host = host;
                 }
-                let users = self.everybody_but(&user);
                 self.deliver(session, Deliver::Admitted { user, users, call });
             }
             Output::Refused { session } => self.deliver(session, Deliver::Refused),
@@ -111,20 +121,55 @@ impl Directory {
             Output::Expelled { session, reason } => {
                 if let Some(route) = self.roster.lock().routes.get_mut(&session) {
                     route.user = None;
+                    route.host = None;
                 }
                 self.deliver(session, Deliver::Goodbye(reason));
             }
-            Output::Presence { user, presence } => {
+            Output::Presence {
+                user,
+                presence,
+                host: None,
+            } => {
                 self.roster.lock().presence.insert(user.clone(), presence);
                 self.changes.insert(user, presence);
             }
+            Output::Presence {
+                user,
+                presence,
+                host: Some(host),
+            } => self.guest_changed(user, presence, host),
         }
     }
 
-    fn everybody_but(&self, me: &UserName) -> Vec<UserPresence> {
+    /// Only its host hears of a guest; one who is gone is forgotten.
+    fn guest_changed(&self, guest: UserName, presence: Presence, host: UserName) {
+        let mut known = self.roster.lock();
+        let frame = encode(&ServerMessage::PresenceChanged {
+            user: guest.to_string(),
+            presence,
+        });
+        for route in known.routes.values() {
+            if route.user.as_ref() == Some(&host) {
+                route.to.tell(Deliver::Frame(frame.clone()));
+            }
+        }
+        match presence {
+            Presence::Offline => known.guests.remove(&guest),
+            Presence::Available | Presence::Busy => known.guests.insert(guest, (host, presence)),
+        };
+    }
+
+    /// Everybody else and one's own guests; for a guest only its host.
+    fn visible_to(&self, me: &UserName, host: Option<&UserName>) -> Vec<UserPresence> {
         let known = self.roster.lock();
-        let others = known.presence.iter().filter(|(user, _)| *user != me);
+        let others = known
+            .presence
+            .iter()
+            .filter(|(user, _)| host.map_or(*user != me, |host| *user == host));
+        let guests = known.guests.iter().filter(|(_, (host, _))| host == me);
+        let guests = guests.map(|(guest, (_, presence))| (guest, presence));
         others
+            .chain(guests)
             .map(|(user, &presence)| UserPresence {
                 user: user.to_string(),
                 presence,
@@ -164,10 +209,16 @@ impl Directory {
         let listeners = known
             .routes
             .values()
-            .filter_map(|route| Some((route.user.as_ref()?, &route.to)));
+            .filter_map(|route| Some((route.user.as_ref()?, route.host.as_ref(), &route.to)));
         let mut count = 0;
-        for (user, to) in listeners {
+        for (user, host, to) in listeners {
             count += 1;
+            if let Some(host) = host {
+                if let Ok(one) = changes.binary_search_by(|(name, _)| name.cmp(host)) {
+                    to.tell(Deliver::Frame(changes[one].1.clone()));
+                }
+                continue;
+            }
             // Nobody is told of himself.
             let frames = match changes.binary_search_by(|(name, _)| name.cmp(user)) {
                 Ok(_) if changes.len() == 1 => continue,
@@ -208,6 +259,7 @@ impl Handler<Attach> for Directory {
             Route {
                 to: msg.to,
                 user: None,
+                host: None,
             },
         );
     }
@@ -258,6 +310,7 @@ impl Handler<CutAll> for Directory {
             *presence = Presence::Offline;
             self.changes.insert(user.clone(), Presence::Offline);
         }
+        known.guests.clear();
         known
             .routes
             .values()

@@ -1,5 +1,5 @@
 //! What the server answers over HTTP, on the same port: `/ws` (and `/`) become WebSockets, `/health` says that it
-//! lives.
+//! lives, `/join/…` is the page for guests and `/web/…` what belongs to it.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request};
 use axum::http::StatusCode;
+use axum::http::header::HOST;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -21,19 +22,29 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use crate::tls::Stream;
 
+mod guest_page;
+
 /// The pages of the server.
 #[derive(Clone)]
 pub(crate) struct Pages(TowerToHyperService<Router>);
 
 /// Where a connection's upgrade is left.
 #[derive(Clone, Default)]
-struct Upgrade(Arc<Mutex<Option<OnUpgrade>>>);
+struct Upgrade(Arc<Mutex<Option<Pending>>>);
 
 /// A connection that has become a WebSocket.
 pub(crate) struct Upgraded {
     pub(crate) stream: Stream,
     /// What arrived along with the request.
     pub(crate) early: Bytes,
+    /// The name and port the client found the server by.
+    pub(crate) host: Option<String>,
+}
+
+/// A request that asked for a WebSocket.
+struct Pending {
+    upgrade: OnUpgrade,
+    host: Option<String>,
 }
 
 impl Pages {
@@ -41,7 +52,8 @@ impl Pages {
         let router = Router::new()
             .route("/", get(web_socket))
             .route("/ws", get(web_socket))
-            .route("/health", get(|| async { "ok\n" }));
+            .route("/health", get(|| async { "ok\n" }))
+            .merge(guest_page::routes());
         Pages(TowerToHyperService::new(router))
     }
 
@@ -70,13 +82,15 @@ impl Pages {
         let Some(pending) = pending else {
             return Ok(None);
         };
-        let upgraded = pending.await.map_err(io::Error::other)?;
+        let Pending { upgrade, host } = pending;
+        let upgraded = upgrade.await.map_err(io::Error::other)?;
         let parts = upgraded
             .downcast::<TokioIo<Stream>>()
             .map_err(|_| io::Error::other("the upgraded connection is of another kind"))?;
         Ok(Some(Upgraded {
             stream: parts.io.into_inner(),
             early: parts.read_buf,
+            host,
         }))
     }
 }
@@ -85,7 +99,11 @@ impl Pages {
 async fn web_socket(Extension(upgrade): Extension<Upgrade>, mut request: Request) -> Response {
     match create_response_with_body(&request, Body::empty) {
         Ok(response) => {
-            let pending = hyper::upgrade::on(&mut request);
+            let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+            let pending = Pending {
+                host: host.map(str::to_owned),
+                upgrade: hyper::upgrade::on(&mut request),
+            };
             *upgrade.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(pending);
             response
         }

@@ -149,6 +149,7 @@ impl Door {
                 settings.frame_before_login_bytes,
             ),
             address: arrival.address,
+            host: upgraded.host,
             certificate: identity.hash,
             full: arrival.full,
             place: arrival.place,

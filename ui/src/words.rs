@@ -36,6 +36,10 @@ pub fn refused(code: ErrorCode, retry_after: Option<Duration>) -> String {
         ErrorCode::UserBusy => "They are in another call. Try again later.".into(),
         ErrorCode::CalledSelf => "That is you. Choose somebody else to call.".into(),
         ErrorCode::AlreadyInCall => "You are in a call already. Hang up first.".into(),
+        ErrorCode::BadInvite => "That link is not good any more. Make a new one.".into(),
+        ErrorCode::TooManyInvites => {
+            "You have as many open links as the server allows. Wait until one is used or expires.".into()
+        }
         ErrorCode::UnknownCall => "That call has ended already.".into(),
         ErrorCode::ServerFull => "The server is full. Try again later.".into(),
         ErrorCode::Internal => "The server failed to do that; its log says why. Try again.".into(),

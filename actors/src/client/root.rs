@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use roomrtc_kit::{Addr, Directory, Down, Keep, Port, Shutdown, mail};
+use roomrtc_protocol::signaling::UserName;
 use roomrtc_protocol::signaling::messages::{
     CallId, ClientMessage, ErrorCode, GoodbyeReason, Presence, ServerMessage, UserPresence,
 };
@@ -305,6 +306,8 @@ impl Handler<Command> for Client {
             Command::Rejoin => signaling.tell(signaling::Rejoin { leave: false }),
             Command::LeaveUnfinished => signaling.tell(signaling::Rejoin { leave: true }),
             Command::Call { user } => self.call_user(user),
+            Command::Invite => self.say(ClientMessage::Invite),
+            Command::RevokeInvite { invite } => self.say(ClientMessage::RevokeInvite { invite }),
             Command::Accept => self.drive(Input::Accept),
             Command::CancelCall | Command::Decline | Command::HangUp => self.drive(Input::End),
             Command::SetMicrophone(on) => {
@@ -427,9 +430,25 @@ impl Client {
     fn said(&mut self, message: ServerMessage) {
         match message {
             ServerMessage::PresenceChanged { user, presence } => {
-                self.now.users.insert(user, presence);
+                match presence {
+                    // A guest who has gone does not come back under that name.
+                    Presence::Offline if UserName::is_guest(&user) => self.now.users.remove(&user),
+                    Presence::Offline | Presence::Available | Presence::Busy => {
+                        self.now.users.insert(user, presence)
+                    }
+                };
                 self.tell_users();
             }
+            ServerMessage::Invited {
+                invite,
+                url,
+                expires_in_s,
+            } => self.tell(Event::Invited {
+                invite,
+                url,
+                expires_in: Duration::from_secs(expires_in_s),
+            }),
+            ServerMessage::InviteRevoked { invite } => self.tell(Event::InviteRevoked { invite }),
             ServerMessage::Ringing { call, .. } => self.drive(Input::Ringing { call }),
             ServerMessage::Incoming { call, user } => self.drive(Input::Incoming { call, user }),
             ServerMessage::Reclaimed { call } => self.drive(Input::Reclaimed { call }),
@@ -453,6 +472,7 @@ impl Client {
             | ServerMessage::RegisterResponse { .. }
             | ServerMessage::Registered { .. }
             | ServerMessage::LoginResponse { .. }
+            | ServerMessage::Invitation { .. }
             | ServerMessage::LoggedIn { .. }
             | ServerMessage::Error { .. }
             | ServerMessage::Ping

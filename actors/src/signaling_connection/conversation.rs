@@ -324,7 +324,10 @@ impl Conversation {
                 }
                 _ => unexpected("logged_in"),
             },
+            ServerMessage::Invitation { .. } => unexpected("invitation"),
             said @ (ServerMessage::PresenceChanged { .. }
+            | ServerMessage::Invited { .. }
+            | ServerMessage::InviteRevoked { .. }
             | ServerMessage::Ringing { .. }
             | ServerMessage::Incoming { .. }
             | ServerMessage::Accepted { .. }

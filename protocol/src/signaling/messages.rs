@@ -110,6 +110,10 @@ pub enum ErrorCode {
     AlreadyInCall,
     /// You are no party of that call, or it has ended.
     UnknownCall,
+    /// The invite is unknown, used, revoked or expired; which of them is not said.
+    BadInvite,
+    /// You have as many open invites as you may: revoke one.
+    TooManyInvites,
     /// The server has as many connections as it may. Closes the connection.
     ServerFull,
     /// The server failed to do it; its log says why.
@@ -175,8 +179,27 @@ pub enum ClientMessage {
         /// From [`ServerMessage::LoggedIn`].
         token: String,
     },
+    /// Asks who invites by a link, without using it up.
+    LookUpInvite {
+        /// The last part of the link.
+        invite: String,
+    },
+    /// Logs in as a guest, by a link that is used up with that. A guest sees and calls nobody but the inviter.
+    Join {
+        /// The last part of the link.
+        invite: String,
+        /// What the guest wants to be called.
+        name: String,
+    },
     /// Ends the session; its token becomes void.
     LogOut,
+    /// Asks for a link that brings one guest here, once.
+    Invite,
+    /// Takes a link back that was not used yet.
+    RevokeInvite {
+        /// From [`ServerMessage::Invited`].
+        invite: String,
+    },
     /// Calls a user.
     Call {
         /// Whom.
@@ -278,6 +301,27 @@ pub enum ServerMessage {
         /// The call this session is still in, after a resume.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<OngoingCall>,
+    },
+    /// Answers [`ClientMessage::LookUpInvite`].
+    Invitation {
+        /// Who invites.
+        inviter: String,
+        /// How long the link is still good, seconds.
+        expires_in_s: u64,
+    },
+    /// Answers [`ClientMessage::Invite`].
+    Invited {
+        /// Names the invite; a secret, as it is the last part of the link.
+        invite: String,
+        /// The link.
+        url: String,
+        /// How long it is good, seconds.
+        expires_in_s: u64,
+    },
+    /// Answers [`ClientMessage::RevokeInvite`].
+    InviteRevoked {
+        /// Which.
+        invite: String,
     },
     /// A user's state changed, or a new user registered.
     PresenceChanged {

@@ -69,6 +69,8 @@ pub enum Output {
         user: UserName,
         /// The call it is still in.
         call: Option<OngoingCall>,
+        /// Of a guest: who invited it, the only one it may see.
+        host: Option<UserName>,
     },
     /// The user has a session already: send `already_logged_in`.
     Refused {
@@ -89,12 +91,14 @@ pub enum Output {
         /// Why.
         reason: GoodbyeReason,
     },
-    /// Tell everybody else.
+    /// Tell everybody else, or of a guest only its host.
     Presence {
         /// Who changed.
         user: UserName,
         /// The new state.
         presence: Presence,
+        /// Of a guest: who invited it.
+        host: Option<UserName>,
     },
 }
 
@@ -118,6 +122,8 @@ struct User {
     claim: Option<Claim>,
     /// What everybody was told last.
     announced: Presence,
+    /// Of a guest: who invited it. A guest is here only as long as it is online or in a call.
+    host: Option<UserName>,
 }
 
 /// What one party says of a call this run of the server does not know.
@@ -254,9 +260,15 @@ impl Switchboard {
             self.outputs.push_back(Output::Presence {
                 user: user.clone(),
                 presence: Presence::Offline,
+                host: None,
             });
             self.user(&user);
         }
+    }
+
+    /// A guest comes: only `host` sees it and may call it, and the other way round.
+    pub fn add_guest(&mut self, guest: &UserName, host: UserName) {
+        self.user(guest).host = Some(host);
     }
 
     /// A session proved who it is.
@@ -299,12 +311,14 @@ impl Switchboard {
         entry.connection = Connection::Here(session);
         // It says so again, if it still is in that call.
         entry.claim = None;
+        let host = entry.host.clone();
         self.sessions.insert(session, user.clone());
         let call = self.ongoing_call(user);
         self.outputs.push_back(Output::Admitted {
             session,
             user: user.clone(),
             call,
+            host,
         });
         for message in missed {
             self.outputs.push_back(Output::Send { session, message });
@@ -340,6 +354,10 @@ impl Switchboard {
             | ClientMessage::LoginStart { .. }
             | ClientMessage::LoginFinish { .. }
             | ClientMessage::Resume { .. }
+            | ClientMessage::LookUpInvite { .. }
+            | ClientMessage::Join { .. }
+            | ClientMessage::Invite
+            | ClientMessage::RevokeInvite { .. }
             | ClientMessage::LogOut
             | ClientMessage::Ping
             | ClientMessage::Pong => Err(Refusal::new(ErrorCode::NotAllowed, "not a matter of calls")),
@@ -452,6 +470,7 @@ impl Switchboard {
             call: None,
             claim: None,
             announced: Presence::Offline,
+            host: None,
         })
     }
 
@@ -509,13 +528,30 @@ impl Switchboard {
     }
 
     fn announce(&mut self, name: &UserName) {
-        let user = self.user(name);
+        let Some(user) = self.users.get_mut(name) else {
+            return; // a guest who was forgotten a moment ago
+        };
         let presence = user.presence();
         if std::mem::replace(&mut user.announced, presence) != presence {
             self.outputs.push_back(Output::Presence {
                 user: name.clone(),
                 presence,
+                host: user.host.clone(),
             });
+        }
+        if user.host.is_some() && matches!(user.connection, Connection::Offline) && user.call.is_none() {
+            self.users.remove(name);
+        }
+    }
+
+    /// Whether one may know of the other at all: guests and their hosts, and everybody else among themselves.
+    fn acquainted(&self, one: &UserName, other: &UserName) -> bool {
+        let host = |user| self.users.get(user).and_then(|user: &User| user.host.as_ref());
+        match (host(one), host(other)) {
+            (None, None) => true,
+            (Some(host), None) => host == other,
+            (None, Some(host)) => host == one,
+            (Some(_), Some(_)) => false,
         }
     }
 

@@ -12,6 +12,9 @@ pub const MAX_CHARACTERS: usize = 32;
 /// The punctuation a name may contain, though not begin with.
 const PUNCTUATION: [char; 3] = ['.', '_', '-'];
 
+/// What follows the name of a guest.
+const GUEST: &str = " (guest)";
+
 /// Why a text is no user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UserNameError {
@@ -63,6 +66,49 @@ impl UserName {
             shown: text.into(),
             folded: (folded != text).then(|| folded.into()),
         })
+    }
+
+    /// What a guest is called: the wanted name with a mark that no account can have, and a number where several
+    /// guests of that name are there. Spaces become hyphens.
+    ///
+    /// # Errors
+    /// If the rest is no name.
+    pub fn guest(wanted: &str, number: u32) -> Result<Self, UserNameError> {
+        // Bytes first, as in [`UserName::parse`].
+        if wanted.len() > MAX_CHARACTERS * 4 {
+            return Err(UserNameError::TooLong);
+        }
+        let plain = wanted.split_whitespace().collect::<Vec<_>>().join("-");
+        let name = UserName::parse(&plain)?;
+        let mark = match number {
+            0 | 1 => GUEST.to_owned(),
+            number => format!("{} {number})", GUEST.trim_end_matches(')')),
+        };
+        Ok(UserName {
+            folded: Some(format!("{}{mark}", name.folded()).into()),
+            shown: format!("{}{mark}", name.shown).into(),
+        })
+    }
+
+    /// The name of a user or of a guest.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn parse_any(text: &str) -> Result<Self, UserNameError> {
+        match text.split_once(GUEST.trim_end_matches(')')) {
+            Some((name, ")")) => UserName::guest(name, 1),
+            Some((name, number)) => {
+                let number = number.strip_prefix(' ').and_then(|rest| rest.strip_suffix(')'));
+                let number = number.and_then(|number| number.parse().ok());
+                UserName::guest(name, number.ok_or(UserNameError::Character(' '))?)
+            }
+            None => UserName::parse(text),
+        }
+    }
+
+    /// Whether this is how guests are called.
+    pub fn is_guest(name: &str) -> bool {
+        name.contains(GUEST.trim_end_matches(')'))
     }
 
     /// The name as it was typed at registration.
@@ -151,6 +197,25 @@ mod tests {
         assert_eq!(typed, shouted);
         assert_eq!(typed.to_string(), "Ana-María.2");
         assert_eq!(typed.folded(), "ana-maría.2");
+    }
+
+    #[test]
+    fn a_guest_has_a_name_that_no_account_can_have() {
+        let guest = UserName::guest(" Aunt  María ", 1).unwrap();
+        assert_eq!(guest.as_str(), "Aunt-María (guest)");
+        assert!(UserName::parse(guest.as_str()).is_err() && UserName::is_guest(guest.as_str()));
+        assert_eq!(UserName::parse_any("AUNT-MARÍA (guest)").unwrap(), guest);
+        let second = UserName::guest("Gus", 2).unwrap();
+        assert_eq!(second.as_str(), "Gus (guest 2)");
+        assert_eq!(UserName::parse_any("gus (guest 2)").unwrap(), second);
+        assert_eq!(
+            UserName::parse_any("gus").unwrap(),
+            UserName::parse("Gus").unwrap()
+        );
+        for wrong in ["", "  ", "a/b", "Gus (guest)", &"g".repeat(33)] {
+            assert!(UserName::guest(wrong, 1).is_err(), "{wrong:?}");
+        }
+        assert!(UserName::parse_any("Gus (guest two)").is_err());
     }
 
     #[test]

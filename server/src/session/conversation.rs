@@ -10,8 +10,8 @@ use roomrtc_protocol::signaling::messages::{
 use roomrtc_protocol::signaling::switchboard::Entry;
 use roomrtc_protocol::signaling::{UserName, framing};
 
-use super::{Session, State};
-use crate::accounts::{self, Accounts, Authenticated, Begun, Refusal};
+use super::{Online, Session, State};
+use crate::accounts::{self, Accounts, Authenticated, Begun, Invitation, Refusal};
 use crate::calls;
 
 /// How the server names itself.
@@ -29,7 +29,7 @@ impl Session {
         };
         // A registration or login that was begun is given up by another: the client noticed a wrong password.
         match (std::mem::replace(&mut self.state, State::Waiting), message) {
-            (State::Online { token }, message) => self.listen_online(token, message),
+            (State::Online(online), message) => self.listen_online(online, message, ctx),
             (state, ClientMessage::Ping) => {
                 self.state = state;
                 self.send(&ServerMessage::Pong);
@@ -96,6 +96,14 @@ impl Session {
                 };
                 self.ask(find, ctx, |this, who| this.authenticated(who, Entry::Resume));
             }
+            (
+                State::Greeted | State::Registering(_) | State::LoggingIn(_),
+                ClientMessage::LookUpInvite { invite },
+            ) => self.look_up(invite, ctx),
+            (
+                State::Greeted | State::Registering(_) | State::LoggingIn(_),
+                ClientMessage::Join { invite, name },
+            ) => self.join(invite, name, ctx),
             (State::Connected, _) => {
                 self.error(ErrorCode::NotAllowed, "say hello first");
                 self.close(framing::close_code::POLICY_VIOLATION);
@@ -107,14 +115,30 @@ impl Session {
         }
     }
 
-    fn listen_online(&mut self, token: String, message: ClientMessage) {
+    fn listen_online(&mut self, online: Online, message: ClientMessage, ctx: &mut Context<Self>) {
         match message {
             ClientMessage::Ping => self.send(&ServerMessage::Pong),
             ClientMessage::Pong => {}
             ClientMessage::LogOut => {
-                self.shared.accounts.tell(accounts::RevokeToken(token));
+                self.shared.accounts.tell(accounts::RevokeToken(online.token));
                 self.shared.calls.tell(calls::Leave(self.id));
                 return self.goodbye(GoodbyeReason::LoggedOut);
+            }
+            ClientMessage::Invite | ClientMessage::RevokeInvite { .. } if online.guest => {
+                self.error(ErrorCode::NotAllowed, "guests do not invite");
+            }
+            ClientMessage::Invite => {
+                let inviter = online.user.clone();
+                return self.ask(accounts::Invite { inviter }, ctx, move |this, answer| {
+                    this.invited(answer, online);
+                });
+            }
+            ClientMessage::RevokeInvite { invite } => {
+                let inviter = online.user.clone();
+                let revoke = accounts::RevokeInvite { inviter, invite };
+                return self.ask(revoke, ctx, move |this, answer| {
+                    this.invite_revoked(answer, online);
+                });
             }
             ClientMessage::Call { .. }
             | ClientMessage::Accept { .. }
@@ -136,17 +160,23 @@ impl Session {
             | ClientMessage::RegisterFinish { .. }
             | ClientMessage::LoginStart { .. }
             | ClientMessage::LoginFinish { .. }
-            | ClientMessage::Resume { .. } => self.error(ErrorCode::NotAllowed, "you are logged in"),
+            | ClientMessage::Resume { .. }
+            | ClientMessage::LookUpInvite { .. }
+            | ClientMessage::Join { .. } => self.error(ErrorCode::NotAllowed, "you are logged in"),
         }
+        self.go_on(online);
+    }
+
+    fn go_on(&mut self, online: Online) {
         if !matches!(self.state, State::Leaving) {
-            self.state = State::Online { token };
+            self.state = State::Online(online);
         }
     }
 
     /// Whoever cannot speak the language before login is no client of ours.
     fn misunderstood(&mut self, error: &serde_json::Error) {
         self.error(ErrorCode::BadMessage, &error.to_string());
-        if !matches!(self.state, State::Online { .. }) {
+        if !matches!(self.state, State::Online(_)) {
             self.close(framing::close_code::POLICY_VIOLATION);
         }
     }
@@ -227,14 +257,87 @@ impl Session {
         }
     }
 
+    fn look_up(&mut self, invite: String, ctx: &mut Context<Self>) {
+        let address = self.address;
+        self.ask(
+            accounts::LookUpInvite { address, invite },
+            ctx,
+            Self::invite_found,
+        );
+    }
+
+    fn join(&mut self, invite: String, name: String, ctx: &mut Context<Self>) {
+        let address = self.address;
+        let join = accounts::Join {
+            address,
+            invite,
+            name,
+        };
+        let entry = Entry::Login { take_over: false };
+        self.ask(join, ctx, move |this, who| this.authenticated(who, entry));
+    }
+
+    fn invite_found(&mut self, found: Result<Invitation, Refusal>) {
+        match found {
+            Ok(Invitation {
+                inviter,
+                expires_in_s,
+                ..
+            }) => {
+                self.progressed();
+                self.send(&ServerMessage::Invitation {
+                    inviter: inviter.to_string(),
+                    expires_in_s,
+                });
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn invited(&mut self, invited: Result<Invitation, Refusal>, online: Online) {
+        self.go_on(online);
+        match invited {
+            Ok(Invitation {
+                invite, expires_in_s, ..
+            }) => {
+                let url = format!("{}/join/{invite}", self.public_url());
+                self.send(&ServerMessage::Invited {
+                    invite,
+                    url,
+                    expires_in_s,
+                });
+            }
+            Err(refusal) => self.say(refusal),
+        }
+    }
+
+    fn invite_revoked(&mut self, revoked: Result<String, Refusal>, online: Online) {
+        self.go_on(online);
+        match revoked {
+            Ok(invite) => self.send(&ServerMessage::InviteRevoked { invite }),
+            Err(refusal) => self.say(refusal),
+        }
+    }
+
+    /// Where browsers find this server: as configured, else as this client found it.
+    fn public_url(&self) -> String {
+        match (self.settings().public_url.as_str(), &self.host) {
+            ("", Some(host)) => format!("https://{host}"),
+            ("", None) => format!("https://{}", self.settings().listen),
+            (url, _) => url.trim_end_matches('/').to_owned(),
+        }
+    }
+
     fn authenticated(&mut self, who: Result<Authenticated, Refusal>, entry: Entry) {
         match who {
-            Ok(Authenticated { user, token }) => {
-                self.state = State::Entering { token };
+            Ok(Authenticated { user, token, host }) => {
+                let guest = host.is_some();
+                self.state = State::Entering { token, guest };
                 self.shared.calls.tell(calls::Enter {
                     session: self.id,
                     user,
                     entry,
+                    host,
                 });
             }
             Err(refusal) => self.refuse(refusal),
@@ -243,11 +346,15 @@ impl Session {
 
     /// The registry let the session in.
     pub(super) fn admitted(&mut self, user: &UserName, users: Vec<UserPresence>, call: Option<OngoingCall>) {
-        let State::Entering { token } = std::mem::replace(&mut self.state, State::Leaving) else {
+        let State::Entering { token, guest } = std::mem::replace(&mut self.state, State::Leaving) else {
             return; // it is leaving already: its end is reported as any other
         };
         self.shared.accounts.tell(accounts::KeepOnlyToken(token.clone()));
-        self.state = State::Online { token: token.clone() };
+        self.state = State::Online(Online {
+            user: user.clone(),
+            token: token.clone(),
+            guest,
+        });
         self.deadline = None;
         self.heard = Instant::now();
         let limit = self.settings().frame_bytes;
@@ -262,7 +369,7 @@ impl Session {
 
     /// The registry did not let it in: the user has another session.
     pub(super) fn refused(&mut self) {
-        if let State::Entering { token } = std::mem::replace(&mut self.state, State::Leaving) {
+        if let State::Entering { token, .. } = std::mem::replace(&mut self.state, State::Leaving) {
             self.shared.accounts.tell(accounts::RevokeToken(token));
             self.progressed();
             self.error(
@@ -280,6 +387,10 @@ impl Session {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.state = State::Greeted;
+        self.say(refusal);
+    }
+
+    fn say(&mut self, refusal: Refusal) {
         let retry_after_ms = refusal.retry_after.map(|wait| wait.as_millis() as u64 + 1);
         let Refusal { code, message, .. } = refusal;
         self.send(&ServerMessage::Error {

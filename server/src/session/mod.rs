@@ -82,6 +82,8 @@ pub(crate) struct Setup {
     pub(crate) shared: Arc<Shared>,
     pub(crate) socket: Socket,
     pub(crate) address: IpAddr,
+    /// The name and port the client found the server by.
+    pub(crate) host: Option<String>,
     /// The certificate the client saw.
     pub(crate) certificate: CertificateHash,
     /// There is no room for this client: say so and end.
@@ -103,11 +105,18 @@ enum State {
     /// An answer from within the server is awaited; nothing is read meanwhile.
     Waiting,
     /// The account is proved; the call registry decides whether the session comes in.
-    Entering { token: String },
+    Entering { token: String, guest: bool },
     /// Logged in.
-    Online { token: String },
+    Online(Online),
     /// The last message is being sent.
     Leaving,
+}
+
+/// Who is logged in.
+struct Online {
+    user: UserName,
+    token: String,
+    guest: bool,
 }
 
 /// The actor.
@@ -116,6 +125,8 @@ pub(crate) struct Session {
     shared: Arc<Shared>,
     socket: Socket,
     address: IpAddr,
+    /// The name and port the client found the server by.
+    host: Option<String>,
     certificate: CertificateHash,
     state: State,
     full: bool,
@@ -145,6 +156,7 @@ impl Session {
             shared: setup.shared,
             socket: setup.socket,
             address: setup.address,
+            host: setup.host,
             certificate: setup.certificate,
             state: State::Connected,
             full: setup.full,
@@ -240,7 +252,7 @@ impl Session {
         match self.state {
             State::Waiting | State::Entering { .. } | State::Leaving => false,
             State::Connected | State::Greeted | State::Registering(_) | State::LoggingIn(_) => true,
-            State::Online { .. } => self.turns.free(self.waker.as_ref()),
+            State::Online(_) => self.turns.free(self.waker.as_ref()),
         }
     }
 
@@ -251,7 +263,7 @@ impl Session {
         let silent = self.heard.elapsed();
         let heartbeat = self.heard + if silent < quiet { quiet } else { patience };
         match (&self.state, self.deadline) {
-            (State::Online { .. }, None) => heartbeat,
+            (State::Online(_), None) => heartbeat,
             (_, Some(deadline)) => deadline,
             (_, None) => Instant::now() + patience,
         }
@@ -270,7 +282,7 @@ impl Session {
         match self.state {
             State::Leaving if late => return ctx.stop(),
             State::Leaving => {}
-            State::Online { .. } => {
+            State::Online(_) => {
                 let silent = now - self.heard;
                 if silent >= self.settings().heartbeat_timeout() {
                     tracing::info!(session = self.id.0, "a client fell silent");

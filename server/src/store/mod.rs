@@ -1,4 +1,4 @@
-//! Where accounts are kept: a trait of ten methods, so that another database can stand beside SQLite.
+//! Where accounts are kept: a trait of few methods, so that another database can stand beside SQLite.
 
 use std::time::SystemTime;
 
@@ -43,7 +43,7 @@ pub enum StoreError {
     UserName(#[from] roomrtc_protocol::signaling::user_name::UserNameError),
 }
 
-/// Accounts, session tokens, and the server's own keys. Calls block: only the account actor's thread makes them.
+/// Accounts, session tokens, invites, and the server's own keys. Calls block: only the account actor's thread makes them.
 pub trait Store {
     /// The server's OPAQUE keys, once there are some.
     fn server_keys(&mut self) -> Result<Option<Vec<u8>>, StoreError>;
@@ -76,12 +76,49 @@ pub trait Store {
         expires: SystemTime,
     ) -> Result<Option<UserName>, StoreError>;
 
-    /// Forgets a token.
+    /// Forgets a token, of a user or of a guest.
     fn remove_token(&mut self, token: &TokenHash) -> Result<(), StoreError>;
 
     /// Forgets all other tokens of the owner of this one.
     fn keep_only_token(&mut self, token: &TokenHash) -> Result<(), StoreError>;
 
+    /// Keeps an invite until it expires.
+    fn add_invite(
+        &mut self,
+        invite: &TokenHash,
+        inviter: &UserName,
+        expires: SystemTime,
+    ) -> Result<(), StoreError>;
+
+    /// How many invites of a user are open.
+    fn open_invites(&mut self, inviter: &UserName, now: SystemTime) -> Result<usize, StoreError>;
+
+    /// Who invites, and when the invite expires.
+    fn invite(
+        &mut self,
+        invite: &TokenHash,
+        now: SystemTime,
+    ) -> Result<Option<(UserName, SystemTime)>, StoreError>;
+
+    /// Forgets an invite; false if there was none.
+    fn remove_invite(&mut self, invite: &TokenHash) -> Result<bool, StoreError>;
+
+    /// Keeps the token of a guest until it expires; false if a guest of that name is there.
+    fn add_guest(
+        &mut self,
+        token: &TokenHash,
+        guest: &UserName,
+        host: &UserName,
+        expires: SystemTime,
+    ) -> Result<bool, StoreError>;
+
+    /// The guest a token belongs to, and who invited it.
+    fn guest(
+        &mut self,
+        token: &TokenHash,
+        now: SystemTime,
+    ) -> Result<Option<(UserName, UserName)>, StoreError>;
+
     /// Forgets what has expired.
-    fn remove_expired_tokens(&mut self, now: SystemTime) -> Result<(), StoreError>;
+    fn remove_expired(&mut self, now: SystemTime) -> Result<(), StoreError>;
 }

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Account, Store, StoreError, TokenHash};
 
 /// The present form.
-const KNOWN: u32 = 1;
+const KNOWN: u32 = 2;
 
 /// One step each from an empty database to the present form; never changed once released, only added to.
-const MIGRATIONS: [&str; KNOWN as usize] = ["
+const MIGRATIONS: [&str; KNOWN as usize] = [
+    "
     CREATE TABLE account (
         name          TEXT PRIMARY KEY,   -- in lower case
         shown         TEXT NOT NULL,      -- as typed at registration
@@ -28,7 +29,23 @@ const MIGRATIONS: [&str; KNOWN as usize] = ["
         id   INTEGER PRIMARY KEY CHECK (id = 1),
         keys BLOB NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE invite (
+        hash    BLOB PRIMARY KEY,         -- SHA-256
+        inviter TEXT NOT NULL REFERENCES account (name) ON DELETE CASCADE,
+        expires INTEGER NOT NULL          -- Unix seconds
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX invite_of_account ON invite (inviter);
+    CREATE TABLE guest (
+        hash    BLOB PRIMARY KEY,         -- SHA-256 of its token
+        name    TEXT NOT NULL UNIQUE,     -- in lower case
+        shown   TEXT NOT NULL,
+        host    TEXT NOT NULL REFERENCES account (name) ON DELETE CASCADE,
+        expires INTEGER NOT NULL          -- Unix seconds
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// How long another process (a backup) may keep the database to itself.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -175,6 +192,9 @@ impl Store for SqliteStore {
         self.0
             .prepare_cached("DELETE FROM token WHERE hash = ?1")?
             .execute([token])?;
+        self.0
+            .prepare_cached("DELETE FROM guest WHERE hash = ?1")?
+            .execute([token])?;
         Ok(())
     }
 
@@ -187,10 +207,95 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn remove_expired_tokens(&mut self, now: SystemTime) -> Result<(), StoreError> {
+    fn add_invite(
+        &mut self,
+        invite: &TokenHash,
+        inviter: &UserName,
+        expires: SystemTime,
+    ) -> Result<(), StoreError> {
         self.0
-            .prepare_cached("DELETE FROM token WHERE expires <= ?1")?
-            .execute([unix_seconds(now)])?;
+            .prepare_cached("INSERT INTO invite (hash, inviter, expires) VALUES (?1, ?2, ?3)")?
+            .execute(params![invite, inviter.folded(), unix_seconds(expires)])?;
+        Ok(())
+    }
+
+    fn open_invites(&mut self, inviter: &UserName, now: SystemTime) -> Result<usize, StoreError> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT COUNT(*) FROM invite WHERE inviter = ?1 AND expires > ?2")?;
+        let count: u32 =
+            statement.query_row(params![inviter.folded(), unix_seconds(now)], |row| row.get(0))?;
+        Ok(count as usize)
+    }
+
+    fn invite(
+        &mut self,
+        invite: &TokenHash,
+        now: SystemTime,
+    ) -> Result<Option<(UserName, SystemTime)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT shown, expires FROM invite JOIN account ON account.name = inviter
+             WHERE hash = ?1 AND expires > ?2",
+        )?;
+        let row = statement.query_row(params![invite, unix_seconds(now)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        });
+        let Some((inviter, expires)) = row.optional()? else {
+            return Ok(None);
+        };
+        let expires = UNIX_EPOCH + Duration::from_secs(expires.unsigned_abs());
+        Ok(Some((UserName::parse(&inviter)?, expires)))
+    }
+
+    fn remove_invite(&mut self, invite: &TokenHash) -> Result<bool, StoreError> {
+        let mut statement = self.0.prepare_cached("DELETE FROM invite WHERE hash = ?1")?;
+        Ok(statement.execute([invite])? == 1)
+    }
+
+    fn add_guest(
+        &mut self,
+        token: &TokenHash,
+        guest: &UserName,
+        host: &UserName,
+        expires: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "INSERT INTO guest (hash, name, shown, host, expires) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?;
+        let row = params![
+            token,
+            guest.folded(),
+            guest.as_str(),
+            host.folded(),
+            unix_seconds(expires)
+        ];
+        Ok(statement.execute(row)? == 1)
+    }
+
+    fn guest(
+        &mut self,
+        token: &TokenHash,
+        now: SystemTime,
+    ) -> Result<Option<(UserName, UserName)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT guest.shown, account.shown FROM guest JOIN account ON account.name = host
+             WHERE hash = ?1 AND expires > ?2",
+        )?;
+        let row = statement.query_row(params![token, unix_seconds(now)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        });
+        let Some((guest, host)) = row.optional()? else {
+            return Ok(None);
+        };
+        Ok(Some((UserName::parse_any(&guest)?, UserName::parse(&host)?)))
+    }
+
+    fn remove_expired(&mut self, now: SystemTime) -> Result<(), StoreError> {
+        for table in ["token", "invite", "guest"] {
+            self.0
+                .prepare_cached(&format!("DELETE FROM {table} WHERE expires <= ?1"))?
+                .execute([unix_seconds(now)])?;
+        }
         Ok(())
     }
 }
@@ -257,7 +362,7 @@ mod tests {
                 .is_none()
         );
         assert!(store.use_token(&[2; 32], NOW, NOW + LATER).unwrap().is_none());
-        store.remove_expired_tokens(NOW + LATER * 2).unwrap();
+        store.remove_expired(NOW + LATER * 2).unwrap();
         assert!(store.use_token(&[1; 32], NOW, NOW + LATER).unwrap().is_none());
     }
 
@@ -272,6 +377,35 @@ mod tests {
         assert!(store.use_token(&[1; 32], NOW, NOW + LATER).unwrap().is_none());
         store.remove_token(&[2; 32]).unwrap();
         assert!(store.use_token(&[2; 32], NOW, NOW + LATER).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_invite_is_good_until_it_is_used_or_expires() {
+        let mut store = SqliteStore::in_memory().unwrap();
+        store.add_account(&ana()).unwrap();
+        store.add_invite(&[1; 32], &ana().user, NOW + LATER).unwrap();
+        assert_eq!(store.open_invites(&ana().user, NOW).unwrap(), 1);
+        let (inviter, expires) = store.invite(&[1; 32], NOW).unwrap().unwrap();
+        assert_eq!((inviter.as_str(), expires), ("Ana", NOW + LATER));
+        assert!(store.invite(&[1; 32], NOW + LATER).unwrap().is_none());
+        assert!(store.remove_invite(&[1; 32]).unwrap());
+        assert!(!store.remove_invite(&[1; 32]).unwrap());
+        assert_eq!(store.open_invites(&ana().user, NOW).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_guest_comes_back_by_its_token_and_its_name_is_its_own_meanwhile() {
+        let mut store = SqliteStore::in_memory().unwrap();
+        store.add_account(&ana()).unwrap();
+        let gus = UserName::guest("Gus", 1).unwrap();
+        let add =
+            |store: &mut SqliteStore, token| store.add_guest(&[token; 32], &gus, &ana().user, NOW + LATER);
+        assert!(add(&mut store, 1).unwrap() && !add(&mut store, 2).unwrap());
+        let (guest, host) = store.guest(&[1; 32], NOW).unwrap().unwrap();
+        assert_eq!((guest.as_str(), host.as_str()), ("Gus (guest)", "Ana"));
+        store.remove_token(&[1; 32]).unwrap();
+        assert!(store.guest(&[1; 32], NOW).unwrap().is_none());
+        assert!(add(&mut store, 2).unwrap());
     }
 
     #[test]

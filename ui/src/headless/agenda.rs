@@ -274,6 +274,16 @@ impl Agenda {
                 }
                 steps
             }
+            Event::Invited {
+                invite,
+                url,
+                expires_in,
+            } => vec![Step::Report(Report::Invited {
+                invite,
+                url,
+                expires_in_s: expires_in.as_secs(),
+            })],
+            Event::InviteRevoked { invite } => vec![Step::Report(Report::InviteRevoked { invite })],
             Event::Refused { code, retry_after } => self.refused(code, retry_after),
             Event::Call(event) => self.call_event(event),
             Event::File(event) => self.file(event),

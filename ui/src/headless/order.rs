@@ -15,6 +15,10 @@ pub(super) const MAX_LINE: usize = 64 * 1024;
 pub(super) enum Order {
     /// Call somebody.
     Call { user: String },
+    /// Ask for a link for a guest.
+    Invite {},
+    /// Take such a link back.
+    RevokeInvite { invite: String },
     /// Take the incoming call.
     Accept {},
     /// Refuse the incoming call.
@@ -79,6 +83,8 @@ impl Order {
     pub(super) fn meaning(self) -> Meaning {
         Meaning::Command(match self {
             Order::Call { user } => Command::Call { user },
+            Order::Invite {} => Command::Invite,
+            Order::RevokeInvite { invite } => Command::RevokeInvite { invite },
             Order::Accept {} => Command::Accept,
             Order::Decline {} => Command::Decline,
             Order::Hangup {} => Command::HangUp,
@@ -123,7 +129,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 17, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 19, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }

@@ -34,6 +34,14 @@ pub(super) enum Report {
     Offline { attempt: u32, after_ms: u64 },
     /// Everybody else.
     Users { users: Vec<UserPresence> },
+    /// A link for a guest.
+    Invited {
+        invite: String,
+        url: String,
+        expires_in_s: u64,
+    },
+    /// It is void.
+    InviteRevoked { invite: String },
     /// Somebody calls.
     Incoming { user: String },
     /// It rings over there.
@@ -137,6 +145,8 @@ impl Report {
             Report::Online { .. } => "online",
             Report::Offline { .. } => "offline",
             Report::Users { .. } => "users",
+            Report::Invited { .. } => "invited",
+            Report::InviteRevoked { .. } => "invite_revoked",
             Report::Incoming { .. } => "incoming",
             Report::Ringing { .. } => "ringing",
             Report::Rejoining { .. } => "rejoining",
@@ -297,6 +307,8 @@ pub(super) fn sentence(code: ErrorCode) -> &'static str {
         ErrorCode::CalledSelf => "nobody can call themselves",
         ErrorCode::AlreadyInCall => "there is a call already",
         ErrorCode::UnknownCall => "the call is over",
+        ErrorCode::BadInvite => "the invite is unknown, used, revoked or expired",
+        ErrorCode::TooManyInvites => "too many invites are open; revoke one",
         ErrorCode::ServerFull => "the server has as many connections as it may",
         ErrorCode::Internal => "the server failed; its log says why",
     }

@@ -52,6 +52,12 @@ fn samples() -> Vec<Report> {
             after_ms: 1,
         },
         Report::Users { users },
+        Report::Invited {
+            invite: text(),
+            url: text(),
+            expires_in_s: 1,
+        },
+        Report::InviteRevoked { invite: text() },
         Report::Incoming { user: text() },
         Report::Ringing { user: text() },
         Report::Connecting { user: text() },

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::section::{any, choice, length, range, section};
+use super::section::{any, choice, is_host_and_port, length, matching, range, section};
 
 choice! {
     /// What accepts TLS connections.
@@ -13,6 +13,15 @@ choice! {
         /// The system's library: TLS 1.2.
         Native = "native",
     }
+}
+
+/// Whether a text is the address of a page's server, or none.
+fn is_public_url(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .map(|rest| rest.trim_end_matches('/'));
+    text.is_empty()
+        || host.is_some_and(|host| is_host_and_port(host) || is_host_and_port(&format!("{host}:0")))
 }
 
 section! {
@@ -102,6 +111,16 @@ section! {
 
         /// Time a session token stays good without use.
         token_life_s: u64 = 30 * 24 * 3600, range(60..=31_536_000), from_secs(token_life);
+
+        /// Where browsers find this server, for the links that invite guests; empty means the address the inviting
+        /// client uses.
+        public_url: String = String::new(), matching("https://HOST or https://HOST:PORT; empty", is_public_url);
+
+        /// Time a link that invites a guest is good.
+        invite_life_s: u64 = 24 * 3600, range(60..=31_536_000), from_secs(invite_life);
+
+        /// Links a user may have open at one time.
+        invites_per_user: usize = 20, range(1..=1_000);
 
         /// Whether new accounts can be made.
         registration: bool = true, any();

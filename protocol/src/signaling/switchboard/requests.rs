@@ -19,9 +19,12 @@ impl Switchboard {
             ));
         }
         let unknown = || Refusal::new(ErrorCode::UnknownUser, "no such user");
-        let callee = UserName::parse(callee).map_err(|_| unknown())?;
+        let callee = UserName::parse_any(callee).map_err(|_| unknown())?;
         if callee == *caller {
             return Err(Refusal::new(ErrorCode::CalledSelf, "that is you"));
+        }
+        if !self.acquainted(caller, &callee) {
+            return Err(unknown());
         }
         let (callee, user) = self.users.get_key_value(&callee).ok_or_else(unknown)?;
         match user.presence() {
@@ -135,9 +138,13 @@ impl Switchboard {
             return Err(Refusal::new(ErrorCode::AlreadyInCall, "you are in a call").about(call));
         }
         let unknown = || Refusal::new(ErrorCode::UnknownCall, "there can be no such call").about(id);
-        let other = UserName::parse(other).map_err(|_| unknown())?;
+        let other = UserName::parse_any(other).map_err(|_| unknown())?;
         let (other, peer) = self.users.get_key_value(&other).ok_or_else(unknown)?;
-        if other == user || peer.call.is_some() || self.calls.contains_key(&id) {
+        if other == user
+            || !self.acquainted(user, other)
+            || peer.call.is_some()
+            || self.calls.contains_key(&id)
+        {
             return Err(unknown());
         }
         let other = other.clone();

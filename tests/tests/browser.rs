@@ -1,0 +1,141 @@
+//! Calls with a guest in a browser: Chromium, the page the server gives it, and the client as users start it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use roomrtc_tests::harness::{Browser, Headless, Server};
+use serde_json::{Value, json};
+
+const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
+const STATE: &str = "return document.body.dataset.state";
+/// What the page's inbound video says of itself (W3C webrtc-stats), and how loud it is.
+const INBOUND: &str = "
+    const said = {};
+    const reports = await window.roomrtc.peer.getStats();
+    const codecs = new Map();
+    reports.forEach((report) => { if (report.type === 'codec') codecs.set(report.id, report.mimeType); });
+    reports.forEach((report) => {
+        if (report.type !== 'inbound-rtp') return;
+        said[report.kind] = {
+            codec: codecs.get(report.codecId), frames: report.framesDecoded ?? 0, width: report.frameWidth ?? 0,
+            packets: report.packetsReceived, energy: report.totalAudioEnergy ?? 0,
+        };
+    });
+    return said;";
+
+fn inviter(server: &Server, options: &[&str]) -> Result<(Headless, String)> {
+    let mut ana = server.client(
+        "ana",
+        &[&MEDIA[..], &["--answer", "any", "--stay"], options].concat(),
+    )?;
+    ana.wait_for("online")?;
+    ana.order(&json!({"do": "invite"}))?;
+    let invited = ana.wait_for("invited")?;
+    let url = invited["url"].as_str().context("a link")?.to_owned();
+    Ok((ana, url))
+}
+
+/// Opens the link and rings the inviter, who takes the call.
+fn join(browser: &mut Browser, url: &str) -> Result<()> {
+    browser.visit(url)?;
+    browser.wait_until("who invites", STATE, |state| state == "ready")?;
+    browser.fill("name", "Gus")?;
+    browser.click("join")?;
+    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    Ok(())
+}
+
+fn number(line: &Value, path: [&str; 2]) -> f64 {
+    line[path[0]][path[1]].as_f64().unwrap_or_default()
+}
+
+fn hears_and_sees(client: &mut Headless) -> Result<Value> {
+    client.wait_until("the guest's pictures and sound", |line| {
+        line["event"] == "stats"
+            && number(line, ["video", "fps_decoded"]) > 10.0
+            && number(line, ["audio", "packets_received"]) > 50.0
+    })
+}
+
+fn guest_hears_and_sees(browser: &mut Browser) -> Result<Value> {
+    browser.wait_until("the inviter's pictures and sound", INBOUND, |said| {
+        number(said, ["video", "frames"]) > 30.0 && number(said, ["audio", "energy"]) > 0.0
+    })
+}
+
+fn write_file(path: &Path, mib: usize) -> Result<blake3::Hash> {
+    let mut bytes = vec![0_u8; mib << 20];
+    blake3::Hasher::new()
+        .update(b"a file for a guest")
+        .finalize_xof()
+        .fill(&mut bytes);
+    std::fs::write(path, &bytes)?;
+    Ok(blake3::hash(&bytes))
+}
+
+#[test]
+fn a_guest_joins_by_a_link_and_both_see_and_hear_each_other() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    hears_and_sees(&mut ana)?;
+    let said = guest_hears_and_sees(&mut browser)?;
+    ensure!(number(&said, ["video", "width"]) == 1280.0, "{said}");
+    browser.click("hang-up")?;
+    browser.wait_until("the end", STATE, |state| state == "ended")?;
+    ana.wait_for("ended")?;
+
+    // A link is good once.
+    let mut other = Browser::start()?;
+    other.visit(&url)?;
+    other.wait_until("that the link is used", STATE, |state| state == "failed")?;
+    Ok(())
+}
+
+#[test]
+fn files_go_both_ways_between_a_guest_and_the_client() -> Result<()> {
+    let server = Server::start(&[])?;
+    let received = server.folder().join("received");
+    let (mut ana, url) = inviter(&server, &["--accept-files", received.to_str().context("path")?])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+
+    let (to_ana, to_guest) = (
+        server.folder().join("from the guest.bin"),
+        server.folder().join("to the guest.bin"),
+    );
+    let hashes = [write_file(&to_ana, 5)?, write_file(&to_guest, 7)?];
+    browser.choose_file("file", &to_ana)?;
+    let completed = ana.wait_until("that the guest's file is complete", |line| {
+        line["event"] == "file" && line["state"] == "completed"
+    })?;
+    ensure!(completed["hash"] == hashes[0].to_hex().as_str(), "{completed}");
+    let saved = std::fs::read(received.join("from the guest.bin"))?;
+    ensure!(blake3::hash(&saved) == hashes[0], "the file differs on disk");
+
+    ana.order(&json!({"do": "send", "path": to_guest}))?;
+    browser.wait_until(
+        "an offered file",
+        "return !!document.querySelector('[data-accept]')",
+        |there| there == true,
+    )?;
+    browser.run("document.querySelector('[data-accept]').click()")?;
+    ana.wait_until("that its file is complete", |line| {
+        line["event"] == "file" && line["state"] == "completed" && line["direction"] == "send"
+    })?;
+    Ok(())
+}
+
+#[test]
+fn vp8_is_spoken_with_a_browser_too() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &["--codec", "vp8"])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    let stats = hears_and_sees(&mut ana)?;
+    ensure!(stats["video"]["codec"] == "vp8", "{stats}");
+    let said = guest_hears_and_sees(&mut browser)?;
+    ensure!(said["video"]["codec"] == "video/VP8", "{said}");
+    Ok(())
+}
