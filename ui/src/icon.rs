@@ -70,6 +70,8 @@ icons! {
     offline = '\u{e1af}',
     /// Lucide `pencil`.
     pencil = '\u{e1f9}',
+    /// Lucide `user-plus`.
+    person_add = '\u{e1a2}',
     /// Lucide `phone`.
     phone = '\u{e133}',
     /// Lucide `phone-incoming`.

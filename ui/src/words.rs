@@ -55,6 +55,18 @@ fn wait_words(wait: Duration) -> String {
     }
 }
 
+/// A link for a guest was made, and is on the clipboard.
+pub fn invited(expires_in: Duration) -> String {
+    const HOUR: u64 = 3600;
+    let hours = expires_in.as_secs().div_ceil(HOUR);
+    let good = match hours {
+        0..=1 => "an hour".to_owned(),
+        2..=48 => format!("{hours} hours"),
+        _ => format!("{} days", hours / 24),
+    };
+    format!("A link is on your clipboard. Send it to your guest: it is good once, within {good}.")
+}
+
 /// How a call ended; `None` where the user did it and needs no telling.
 pub fn call_end(user: &str, end: &CallEnd) -> Option<String> {
     Some(match end {

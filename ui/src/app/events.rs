@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use iced::{Task, window};
+use iced::{Task, clipboard, window};
 use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event, FileEvent};
 use roomrtc_protocol::signaling::messages::{EndReason, GoodbyeReason, Presence, UserPresence};
 
@@ -35,6 +35,11 @@ impl App {
             Event::LoggedIn { user, resumed } => self.logged_in(user, resumed, now),
             Event::LoggedOut { reason } => self.logged_out(reason),
             Event::Users(users) => self.users(users),
+            Event::Invited { url, expires_in, .. } => {
+                self.toasts.say(Tone::Good, words::invited(expires_in), now);
+                return clipboard::write(url);
+            }
+            Event::InviteRevoked { .. } => {}
             Event::Refused { code, retry_after } => {
                 if !matches!(self.screen, Screen::Login(_)) {
                     self.toasts

@@ -82,6 +82,7 @@ impl App {
                 };
                 self.keep();
             }
+            lobby::Action::Invite => self.bridge.send(Command::Invite),
             lobby::Action::Settings => self.screen = Screen::Settings(settings::Settings),
             lobby::Action::LogOut => self.bridge.send(Command::LogOut),
         }

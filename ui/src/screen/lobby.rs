@@ -37,6 +37,8 @@ pub enum Message {
     TogglePreview,
     /// Show what happened with everybody, or with the chosen person.
     Everybody(bool),
+    /// Make a link for a guest.
+    Invite,
     /// Open the settings.
     Settings,
     /// Close the session.
@@ -52,6 +54,8 @@ pub enum Action {
     Call(String),
     /// Turn the preview on or off.
     TogglePreview,
+    /// Make a link for a guest.
+    Invite,
     /// Open the settings.
     Settings,
     /// Close the session.
@@ -110,6 +114,8 @@ impl Lobby {
             }
             Message::TogglePreview => return Action::TogglePreview,
             Message::Everybody(everybody) => self.everybody = everybody,
+            Message::Invite if session.is_online() => return Action::Invite,
+            Message::Invite => {}
             Message::Settings => return Action::Settings,
             Message::LogOut => return Action::LogOut,
         }

@@ -331,6 +331,8 @@ impl Login {
             Event::Refused { code, retry_after } => self.fail(words::refused(*code, *retry_after)),
             Event::LoggedIn { .. }
             | Event::LoggedOut { .. }
+            | Event::Invited { .. }
+            | Event::InviteRevoked { .. }
             | Event::Users(_)
             | Event::Call(_)
             | Event::File(_)

@@ -72,7 +72,9 @@ impl Story {
         while let Some(output) = self.board.poll_output() {
             match output {
                 Output::Send { session, message } => self.heard.push((session.0, message)),
-                Output::Presence { user, presence, .. } => drop(self.presence.insert(user.to_string(), presence)),
+                Output::Presence { user, presence, .. } => {
+                    self.presence.insert(user.to_string(), presence);
+                }
                 Output::Admitted { session, call, .. } => drop(self.admitted.insert(session.0, call)),
                 Output::Refused { session } => self.refused.push(session.0),
                 Output::Expelled { session, .. } => self.expelled.push(session.0),

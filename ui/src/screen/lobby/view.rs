@@ -47,6 +47,7 @@ impl Lobby {
                 brand.spacing(10).align_y(Center).padding([0.0, space::XS]),
                 search,
                 self.people(looks),
+                invite(looks),
                 line(),
                 you(looks),
             ]
@@ -218,6 +219,18 @@ fn you(looks: Looks<'_>) -> Element<'_, Message> {
     ]
     .spacing(space::S)
     .align_y(Center)
+    .into()
+}
+
+/// Somebody without an account joins from a browser.
+fn invite(looks: Looks<'_>) -> Element<'_, Message> {
+    action(
+        Some(icon::person_add()),
+        "Invite by link",
+        theme::secondary,
+        looks.session.is_online().then_some(Message::Invite),
+    )
+    .id("lobby/invite")
     .into()
 }
 

@@ -1,0 +1,124 @@
+// One call: perfect negotiation (W3C WebRTC §10.7) over an RTCPeerConnection, which is replaced when the other side
+// offers with another certificate, for a browser keeps to the first it has seen.
+
+const CONTROL = { label: "control", protocol: "roomrtc-control" };
+const FILE = "roomrtc-file";
+
+const fingerprint = (sdp) => /^a=fingerprint:(.*)$/m.exec(sdp)?.[1].trim().toLowerCase();
+
+export class Call {
+  // events: { say, state, track, media, file }
+  constructor({ id, user, caller, stream, events }) {
+    Object.assign(this, { id, user, caller, stream, events, early: [], ended: false });
+    this.connect();
+    if (caller) this.offer();
+  }
+
+  connect() {
+    this.peer?.close();
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.peer = peer;
+    this.early = [];
+    this.making = false;
+    peer.onicecandidate = ({ candidate }) => {
+      const { candidate: text, sdpMid } = candidate ?? { candidate: "", sdpMid: "0" };
+      this.events.say({ type: "candidate", call: this.id, candidate: text, mid: sdpMid ?? "0" });
+    };
+    peer.ontrack = ({ track, streams }) => this.events.track(track, streams[0]);
+    peer.onconnectionstatechange = () => {
+      if (this.peer === peer) this.events.state(peer.connectionState);
+    };
+    peer.ondatachannel = ({ channel }) => this.opened(channel);
+  }
+
+  // Ours come first in the offer; an answer takes the sections as they were offered.
+  addTracks() {
+    for (const kind of ["audio", "video"]) {
+      const track = this.stream.getTracks().find((one) => one.kind === kind);
+      const direction = track ? "sendrecv" : "recvonly";
+      const known = this.peer.getTransceivers().find((one) => one.receiver.track.kind === kind);
+      if (known) {
+        known.direction = direction;
+        if (track) known.sender.replaceTrack(track);
+      } else if (this.making) {
+        this.peer.addTransceiver(track ?? kind, { direction, streams: [this.stream] });
+      }
+    }
+  }
+
+  async offer(options) {
+    this.making = true;
+    this.addTracks();
+    if (!this.control) this.opened(this.peer.createDataChannel(CONTROL.label, { protocol: CONTROL.protocol }));
+    await this.peer.setLocalDescription(await this.peer.createOffer(options));
+    this.making = false;
+    this.describe();
+  }
+
+  describe() {
+    const { type, sdp } = this.peer.localDescription;
+    this.events.say({ type: "description", call: this.id, kind: type, sdp });
+  }
+
+  async described({ kind, sdp }) {
+    const collision = kind === "offer" && (this.making || this.peer.signalingState !== "stable");
+    if (collision && this.caller) return;
+    const before = this.peer.remoteDescription?.sdp;
+    if (kind === "offer" && before && fingerprint(before) !== fingerprint(sdp)) {
+      this.control = null;
+      this.connect();
+    }
+    await this.peer.setRemoteDescription({ type: kind, sdp });
+    for (const candidate of this.early.splice(0)) await this.candidate(candidate);
+    if (kind === "offer") {
+      this.addTracks();
+      await this.peer.setLocalDescription(await this.peer.createAnswer());
+      this.describe();
+    }
+  }
+
+  async candidate({ candidate, mid }) {
+    if (!this.peer.remoteDescription) {
+      if (this.early.length < 64) this.early.push({ candidate, mid });
+      return;
+    }
+    // One that cannot be used ends no call.
+    await this.peer.addIceCandidate(candidate ? { candidate, sdpMid: mid } : undefined).catch(console.debug);
+  }
+
+  opened(channel) {
+    if (channel.protocol === CONTROL.protocol) {
+      this.control = channel;
+      channel.onopen = () => this.tellMedia();
+      channel.onmessage = ({ data }) => {
+        const message = JSON.parse(data);
+        if (message.type === "media") this.events.media(message);
+      };
+      if (channel.readyState === "open") this.tellMedia();
+    } else if (channel.protocol === FILE) {
+      this.events.file(channel);
+    }
+  }
+
+  openFile() {
+    return this.peer.createDataChannel("file", { protocol: FILE });
+  }
+
+  tellMedia() {
+    const on = (kind) => this.stream.getTracks().some((track) => track.kind === kind && track.enabled);
+    if (this.control?.readyState === "open") {
+      this.control.send(JSON.stringify({ type: "media", microphone: on("audio"), camera: on("video") }));
+    }
+  }
+
+  // Another camera, or the screen, in the place of the picture that is sent.
+  replaceVideo(track) {
+    const sender = this.peer.getTransceivers().find((one) => one.receiver.track.kind === "video")?.sender;
+    return sender?.replaceTrack(track);
+  }
+
+  end() {
+    this.ended = true;
+    this.peer.close();
+  }
+}
