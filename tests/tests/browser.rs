@@ -143,3 +143,68 @@ fn vp8_is_spoken_with_a_browser_too() -> Result<()> {
     ensure!(said["video"]["codec"] == "video/VP8", "{said}");
     Ok(())
 }
+
+#[test]
+fn a_guest_is_called_back_and_the_browser_answers_the_offer() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    browser.click("hang-up")?;
+    browser.wait_until("the end", STATE, |state| state == "ended")?;
+    ana.wait_for("ended")?;
+
+    ana.order(&json!({"do": "call", "user": "Gus (guest)"}))?;
+    browser.wait_until("that it rings", STATE, |state| state == "incoming")?;
+    browser.click("accept")?;
+    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    hears_and_sees(&mut ana)?;
+    guest_hears_and_sees(&mut browser)?;
+    Ok(())
+}
+
+#[test]
+fn a_page_that_is_loaded_anew_goes_on_with_the_call() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    hears_and_sees(&mut ana)?;
+    browser.run("window.former = true")?;
+    browser.reload()?;
+    browser.wait_until(
+        "the call in a new page",
+        "return window.former ? '' : document.body.dataset.state",
+        |state| state == "connected",
+    )?;
+    guest_hears_and_sees(&mut browser)?;
+    ana.read();
+    hears_and_sees(&mut ana)?;
+    ensure!(
+        ana.events("ended").count() == 0,
+        "the call ended: {:#?}",
+        ana.said
+    );
+    Ok(())
+}
+
+#[test]
+fn a_guest_without_camera_and_microphone_is_told_so_and_joins_all_the_same() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (_ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::refusing()?;
+    browser.visit(&url)?;
+    browser.wait_until(
+        "what is missing",
+        "return document.getElementById('status').textContent",
+        |words| {
+            words
+                .as_str()
+                .is_some_and(|words| words.contains("you did not allow the camera"))
+        },
+    )?;
+    browser.fill("name", "Gus")?;
+    browser.click("join")?;
+    guest_hears_and_sees(&mut browser)?;
+    Ok(())
+}

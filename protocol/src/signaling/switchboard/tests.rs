@@ -702,3 +702,51 @@ proptest! {
         prop_assert_eq!(story.board.next_timeout(), None);
     }
 }
+
+#[test]
+fn a_guest_calls_and_is_called_by_nobody_but_its_host_and_leaves_nothing_behind() {
+    let mut story = Story::begin();
+    let gus = UserName::guest("Gus", 1).unwrap();
+    let enter = |story: &mut Story, session| {
+        story.board.add_guest(&gus, name("ana"));
+        story
+            .board
+            .handle_entry(SessionId(session), &gus, Entry::Login { take_over: false });
+        story.drain();
+    };
+    enter(&mut story, 9);
+    assert_eq!(story.presence["Gus (guest)"], Presence::Available);
+
+    let unknown = |story: &mut Story, session| {
+        matches!(
+            story.hears(session)[..],
+            [ServerMessage::Error {
+                code: ErrorCode::UnknownUser,
+                ..
+            }]
+        )
+    };
+    story.says(9, call_to("ben"));
+    assert!(unknown(&mut story, 9));
+    story.says(2, call_to("Gus (guest)"));
+    assert!(unknown(&mut story, 2));
+
+    story.says(1, call_to("gus (guest)"));
+    assert!(matches!(story.hears(9)[..], [ServerMessage::Incoming { .. }]));
+    story.board.handle_leave(SessionId(9));
+    story.drain();
+    assert_eq!(story.presence["Gus (guest)"], Presence::Offline);
+    assert!(!story.board.users.contains_key(&gus));
+
+    // Lost in a call it is waited for like anybody, and forgotten afterwards.
+    enter(&mut story, 10);
+    story.says(10, call_to("ana"));
+    let call = CallId(8);
+    story.says(1, ClientMessage::Accept { call });
+    story.loses(10);
+    story.passes(GRACE);
+    assert!(story.board.users.contains_key(&gus));
+    story.passes(REJOIN);
+    assert!(!story.board.users.contains_key(&gus));
+    assert_eq!(story.presence["ana"], Presence::Available);
+}
