@@ -19,6 +19,7 @@ function open(first, hear, closed) {
     const socket = new WebSocket(ADDRESS);
     let greeted = false;
     let answered = false;
+    let opened = false;
     socket.onopen = () => socket.send(JSON.stringify({ type: "hello", version: VERSION, client: "roomrtc-web" }));
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
@@ -27,14 +28,15 @@ function open(first, hear, closed) {
       } else if (!greeted && message.type === "welcome") {
         greeted = true;
         socket.send(JSON.stringify(first));
-        resolveHeartbeat(socket, message.heartbeat_ms);
+        beat(socket, message.heartbeat_ms);
       } else if (!answered) {
         answered = true;
         if (message.type === "error") {
           reject(new Refusal(message));
           socket.close();
         } else {
-          resolve({ socket, answer: message, stun: [] });
+          opened = true;
+          resolve({ socket, answer: message });
         }
       } else if (message.type !== "pong") {
         hear(message);
@@ -42,13 +44,15 @@ function open(first, hear, closed) {
     };
     socket.onclose = () => {
       clearInterval(socket.heart);
-      if (answered) closed();
+      // What was refused never was a session, and does not come back.
+      if (opened) closed();
       else reject(new Error("The server cannot be reached."));
     };
   });
 }
 
-function resolveHeartbeat(socket, every) {
+// Tells the server every so often that this page lives.
+function beat(socket, every) {
   socket.heart = setInterval(() => {
     if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
   }, every);

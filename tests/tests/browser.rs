@@ -208,3 +208,28 @@ fn a_guest_without_camera_and_microphone_is_told_so_and_joins_all_the_same() -> 
     guest_hears_and_sees(&mut browser)?;
     Ok(())
 }
+
+#[test]
+fn a_name_that_is_none_is_told_and_another_one_joins() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (_ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    browser.visit(&url)?;
+    browser.wait_until("who invites", STATE, |state| state == "ready")?;
+    browser.fill("name", "/")?;
+    browser.click("join")?;
+    browser.wait_until(
+        "what is wrong with the name",
+        "return document.getElementById('status').textContent",
+        |words| {
+            words
+                .as_str()
+                .is_some_and(|words| words.contains("letters, digits"))
+        },
+    )?;
+    browser.run("document.getElementById('name').value = ''")?;
+    browser.fill("name", "Gus")?;
+    browser.click("join")?;
+    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    Ok(())
+}
