@@ -5,9 +5,8 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::harness::namespaces::{Machines, SERVER};
+use crate::harness::stories::{MEDIA, hears_and_sees, number};
 use crate::harness::{Headless, Server};
-
-const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
 
 /// The longest pauses around the loss, ms.
 #[derive(Clone, Copy, Debug)]
@@ -77,19 +76,8 @@ fn call(server: &Server, machines: &Machines, ana_calls: bool) -> Result<[Headle
     Ok(clients)
 }
 
-fn number(line: &Value, path: [&str; 2]) -> f64 {
-    line[path[0]][path[1]].as_f64().unwrap_or_default()
-}
-
 fn address(line: &Value) -> String {
     line["transport"]["local"].as_str().unwrap_or_default().to_owned()
-}
-
-/// The next second in which pictures and sound of the other arrive.
-fn hears_and_sees(client: &mut Headless) -> Result<Value> {
-    client.wait_until("that pictures and sound arrive", |line| {
-        number(line, ["video", "fps_decoded"]) > 20.0 && number(line, ["audio", "level_dbfs"]) > -30.0
-    })
 }
 
 /// The longest pauses it told of.

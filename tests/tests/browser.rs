@@ -1,12 +1,10 @@
 //! Calls with a guest in a browser: Chromium, the page the server gives it, and the client as users start it.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
+use roomrtc_tests::harness::stories::{MEDIA, number, write_file};
 use roomrtc_tests::harness::{Browser, Headless, Server};
 use serde_json::{Value, json};
 
-const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
 const STATE: &str = "return document.body.dataset.state";
 /// What the page's inbound video says of itself (W3C webrtc-stats), and how loud it is.
 const INBOUND: &str = "
@@ -45,11 +43,7 @@ fn join(browser: &mut Browser, url: &str) -> Result<()> {
     Ok(())
 }
 
-fn number(line: &Value, path: [&str; 2]) -> f64 {
-    line[path[0]][path[1]].as_f64().unwrap_or_default()
-}
-
-fn hears_and_sees(client: &mut Headless) -> Result<Value> {
+fn host_hears_and_sees(client: &mut Headless) -> Result<Value> {
     client.wait_until("the guest's pictures and sound", |line| {
         line["event"] == "stats"
             && number(line, ["video", "fps_decoded"]) > 10.0
@@ -63,23 +57,13 @@ fn guest_hears_and_sees(browser: &mut Browser) -> Result<Value> {
     })
 }
 
-fn write_file(path: &Path, mib: usize) -> Result<blake3::Hash> {
-    let mut bytes = vec![0_u8; mib << 20];
-    blake3::Hasher::new()
-        .update(b"a file for a guest")
-        .finalize_xof()
-        .fill(&mut bytes);
-    std::fs::write(path, &bytes)?;
-    Ok(blake3::hash(&bytes))
-}
-
 #[test]
 fn a_guest_joins_by_a_link_and_both_see_and_hear_each_other() -> Result<()> {
     let server = Server::start(&[])?;
     let (mut ana, url) = inviter(&server, &[])?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
-    hears_and_sees(&mut ana)?;
+    host_hears_and_sees(&mut ana)?;
     let said = guest_hears_and_sees(&mut browser)?;
     ensure!(number(&said, ["video", "width"]) == 1280.0, "{said}");
     browser.click("camera-off")?;
@@ -137,7 +121,7 @@ fn vp8_is_spoken_with_a_browser_too() -> Result<()> {
     let (mut ana, url) = inviter(&server, &["--codec", "vp8"])?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
-    let stats = hears_and_sees(&mut ana)?;
+    let stats = host_hears_and_sees(&mut ana)?;
     ensure!(stats["video"]["codec"] == "vp8", "{stats}");
     let said = guest_hears_and_sees(&mut browser)?;
     ensure!(said["video"]["codec"] == "video/VP8", "{said}");
@@ -158,7 +142,7 @@ fn a_guest_is_called_back_and_the_browser_answers_the_offer() -> Result<()> {
     browser.wait_until("that it rings", STATE, |state| state == "incoming")?;
     browser.click("accept")?;
     browser.wait_until("the call", STATE, |state| state == "connected")?;
-    hears_and_sees(&mut ana)?;
+    host_hears_and_sees(&mut ana)?;
     guest_hears_and_sees(&mut browser)?;
     Ok(())
 }
@@ -169,7 +153,7 @@ fn a_page_that_is_loaded_anew_goes_on_with_the_call() -> Result<()> {
     let (mut ana, url) = inviter(&server, &[])?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
-    hears_and_sees(&mut ana)?;
+    host_hears_and_sees(&mut ana)?;
     browser.run("window.former = true")?;
     browser.reload()?;
     browser.wait_until(
@@ -179,7 +163,7 @@ fn a_page_that_is_loaded_anew_goes_on_with_the_call() -> Result<()> {
     )?;
     guest_hears_and_sees(&mut browser)?;
     ana.read();
-    hears_and_sees(&mut ana)?;
+    host_hears_and_sees(&mut ana)?;
     ensure!(
         ana.events("ended").count() == 0,
         "the call ended: {:#?}",

@@ -1,12 +1,9 @@
 //! Calls between the programs as users start them: a real server, real sockets, real codecs, synthetic media.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
+use roomrtc_tests::harness::stories::{MEDIA, number, write_file};
 use roomrtc_tests::harness::{Headless, Server};
 use serde_json::{Value, json};
-
-const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
 
 /// Of the frames captured in a second on one side, so many must be decoded on the other.
 const FRAMES_THAT_ARRIVE: f64 = 0.95;
@@ -18,20 +15,6 @@ fn pair(server: &Server, caller: &[&str], callee: &[&str]) -> Result<[Headless; 
     ben.wait_for("online")?;
     let ana = server.client("ana", &[&MEDIA[..], &["--call", "ben"], caller].concat())?;
     Ok([ana, ben])
-}
-
-fn write_file(path: &Path, mib: usize) -> Result<blake3::Hash> {
-    let mut bytes = vec![0_u8; mib << 20];
-    blake3::Hasher::new()
-        .update(b"a file of this test")
-        .finalize_xof()
-        .fill(&mut bytes);
-    std::fs::write(path, &bytes)?;
-    Ok(blake3::hash(&bytes))
-}
-
-fn number(line: &Value, path: [&str; 2]) -> f64 {
-    line[path[0]][path[1]].as_f64().unwrap_or_default()
 }
 
 #[test]

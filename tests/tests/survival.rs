@@ -1,14 +1,13 @@
 //! What a call survives, one story for each way of dying.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::chaos;
+use roomrtc_tests::harness::stories::{MEDIA, hears_and_sees, number, write_file};
 use roomrtc_tests::harness::{Headless, Server};
-use serde_json::{Value, json};
+use serde_json::json;
 
-const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
 const CHAOS: [&str; 2] = ["--set", "debug.chaos=true"];
 
 /// For the chaos, unless `ROOMRTC_SEED` says otherwise.
@@ -23,18 +22,6 @@ fn pair(server: &Server, caller: &[&str], callee: &[&str]) -> Result<[Headless; 
     ana.wait_for("connected")?;
     ben.wait_for("connected")?;
     Ok([ana, ben])
-}
-
-fn number(line: &Value, path: [&str; 2]) -> f64 {
-    line[path[0]][path[1]].as_f64().unwrap_or_default()
-}
-
-/// The next second in which pictures and sound of the other arrive.
-fn hears_and_sees(client: &mut Headless) -> Result<()> {
-    client.wait_until("that pictures and sound arrive", |line| {
-        number(line, ["video", "fps_decoded"]) > 20.0 && number(line, ["audio", "level_dbfs"]) > -30.0
-    })?;
-    Ok(())
 }
 
 /// Kills a part so that nothing of it is left.
@@ -199,16 +186,6 @@ fn two_who_lose_their_keys_at_once_agree_on_others() -> Result<()> {
         hears_and_sees(client)?;
     }
     check(&mut clients, 2)
-}
-
-fn write_file(path: &Path, mib: usize) -> Result<blake3::Hash> {
-    let mut bytes = vec![0_u8; mib << 20];
-    blake3::Hasher::new()
-        .update(b"a file of this test")
-        .finalize_xof()
-        .fill(&mut bytes);
-    std::fs::write(path, &bytes)?;
-    Ok(blake3::hash(&bytes))
 }
 
 #[test]

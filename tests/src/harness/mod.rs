@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod namespaces;
 pub mod programs;
+pub mod stories;
 
 pub use browser::Browser;
 pub use programs::{Headless, Server, program};

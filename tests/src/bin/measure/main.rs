@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use roomrtc_tests::chaos;
+use roomrtc_tests::harness::stories::MEDIA;
 use roomrtc_tests::harness::{Headless, Server};
 use roomrtc_tests::interface_switch;
 use serde_json::{Value, json};
@@ -80,7 +81,6 @@ enum What {
 
 /// Time for bit rate and caches to settle.
 const WARM_UP: u64 = 5;
-const MEDIA: [&str; 4] = ["--video", "test", "--audio", "test"];
 const NO_MEDIA: [&str; 4] = ["--video", "none", "--audio", "none"];
 
 fn main() -> Result<()> {
