@@ -103,9 +103,4 @@ export class Session {
   say(message) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
-
-  leave() {
-    this.left = true;
-    this.say({ type: "log_out" });
-  }
 }

@@ -12,8 +12,8 @@ pub const MAX_CHARACTERS: usize = 32;
 /// The punctuation a name may contain, though not begin with.
 const PUNCTUATION: [char; 3] = ['.', '_', '-'];
 
-/// What follows the name of a guest.
-const GUEST: &str = " (guest)";
+/// What follows the name of a guest, before a number and the closing parenthesis.
+const GUEST: &str = " (guest";
 
 /// Why a text is no user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -81,8 +81,8 @@ impl UserName {
         let plain = wanted.split_whitespace().collect::<Vec<_>>().join("-");
         let name = UserName::parse(&plain)?;
         let mark = match number {
-            0 | 1 => GUEST.to_owned(),
-            number => format!("{} {number})", GUEST.trim_end_matches(')')),
+            0 | 1 => format!("{GUEST})"),
+            number => format!("{GUEST} {number})"),
         };
         Ok(UserName {
             folded: Some(format!("{}{mark}", name.folded()).into()),
@@ -95,7 +95,7 @@ impl UserName {
     /// # Errors
     /// If it is neither.
     pub fn parse_any(text: &str) -> Result<Self, UserNameError> {
-        match text.split_once(GUEST.trim_end_matches(')')) {
+        match text.split_once(GUEST) {
             Some((name, ")")) => UserName::guest(name, 1),
             Some((name, number)) => {
                 let number = number.strip_prefix(' ').and_then(|rest| rest.strip_suffix(')'));
@@ -108,7 +108,7 @@ impl UserName {
 
     /// Whether this is how guests are called.
     pub fn is_guest(name: &str) -> bool {
-        name.contains(GUEST.trim_end_matches(')'))
+        name.contains(GUEST)
     }
 
     /// The name as it was typed at registration.
