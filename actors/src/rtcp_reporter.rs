@@ -13,6 +13,7 @@ use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Deadline, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::rtcp::reporter::{Figures, Output, Reporter as Machine, ReporterSettings};
+use roomrtc_protocol::rtp::receiver::Captured;
 use roomrtc_protocol::rtp::sender::SentFigures;
 use roomrtc_protocol::rtp::sequence::ReceptionFigures;
 use roomrtc_protocol::time::WallClock;
@@ -49,6 +50,8 @@ pub struct StreamReceived {
     pub ssrc: u32,
     /// The totals.
     pub figures: ReceptionFigures,
+    /// When it says a frame was captured.
+    pub captured: Option<Captured>,
 }
 
 /// From a receiver: ask the peer to send these again.
@@ -274,8 +277,16 @@ impl Handler<StreamReceived> for RtcpReporter {
     type Result = ();
 
     fn handle(&mut self, message: StreamReceived, ctx: &mut Context<Self>) {
-        let StreamReceived { kind, ssrc, figures } = message;
+        let StreamReceived {
+            kind,
+            ssrc,
+            figures,
+            captured,
+        } = message;
         self.machine.received(now(), kind, ssrc, figures);
+        if let Some(captured) = captured {
+            self.machine.captured(kind, captured);
+        }
         self.drive(ctx);
     }
 }

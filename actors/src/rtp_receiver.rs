@@ -228,10 +228,12 @@ impl RtpReceiver {
         if let Some((ssrc, figures)) = self.machine.figures() {
             self.report_at = Some(now + REPORT_PAUSE);
             let kind = self.setup.sink.kind();
-            self.setup
-                .reporter
-                .received
-                .tell(StreamReceived { kind, ssrc, figures });
+            self.setup.reporter.received.tell(StreamReceived {
+                kind,
+                ssrc,
+                figures,
+                captured: self.machine.captured(),
+            });
         }
     }
 }

@@ -16,11 +16,13 @@ use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Deadline, Directory, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::congestion::pacer::Pacing;
+use roomrtc_protocol::rtp::extension::StreamExtensions;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::rtp::resend_cache::{ResendCache, ResendLimits};
 use roomrtc_protocol::rtp::sender::{
     OutgoingPacket, Output, Resume, RtpSender as Machine, Rtx, SenderSettings,
 };
+use roomrtc_protocol::time::WallClock;
 
 use crate::brief;
 use crate::counters::{Counters, RtpCounters};
@@ -78,19 +80,29 @@ pub struct RtpSenderSetup {
     pub counters: Arc<Counters>,
 }
 
-/// The settings of a sender, from the configuration and what was negotiated.
-pub fn settings(
-    config: &RtpConfig,
-    format: PayloadFormat,
-    payload_type: u8,
-    ssrc: u32,
-    rtx: Option<Rtx>,
-) -> SenderSettings {
+/// What was negotiated for a stream of ours.
+pub struct Stream {
+    /// How frames fill packets.
+    pub format: PayloadFormat,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Its SSRC.
+    pub ssrc: u32,
+    /// Its retransmissions, where the peer takes them.
+    pub rtx: Option<Rtx>,
+    /// What its packets say of themselves.
+    pub extensions: StreamExtensions,
+}
+
+/// The settings of a sender, from the configuration and what was negotiated; `wall` is the clock of the call.
+pub fn settings(config: &RtpConfig, stream: Stream, wall: WallClock) -> SenderSettings {
     SenderSettings {
-        format,
-        payload_type,
-        ssrc,
-        rtx: rtx.filter(|_| config.rtx),
+        format: stream.format,
+        payload_type: stream.payload_type,
+        ssrc: stream.ssrc,
+        rtx: stream.rtx.filter(|_| config.rtx),
+        extensions: stream.extensions,
+        wall,
         max_packet: config.max_packet_bytes,
         resend: ResendLimits {
             packets: config.resend_cache_packets,
@@ -193,7 +205,7 @@ impl RtpSender {
 
     fn protect(&mut self, packet: &OutgoingPacket, now: Instant) -> Option<Bytes> {
         self.scratch.clear();
-        packet.write(&mut self.scratch);
+        self.machine.as_ref()?.write(packet, now, None, &mut self.scratch);
         let protected = self
             .setup
             .srtp

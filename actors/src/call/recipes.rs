@@ -16,6 +16,7 @@ use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings, RtxSource};
 use roomrtc_protocol::rtp::sender::{Rtx, SenderSettings};
 use roomrtc_protocol::sdp::{LocalMedia, NegotiatedAudio, NegotiatedVideo, Source};
 use roomrtc_protocol::srtp::Profile;
+use roomrtc_protocol::time::WallClock;
 use roomrtc_protocol::{MediaKind, VideoCodec, file_transfer, sctp, srtp};
 
 use crate::dtls_session::DtlsSettings;
@@ -168,27 +169,36 @@ pub(super) fn audio_sender(
     config: &Config,
     ours: LocalMedia,
     negotiated: &NegotiatedAudio,
+    wall: WallClock,
 ) -> SenderSettings {
-    rtp_sender::settings(
-        &config.rtp,
-        PayloadFormat::Opus,
-        negotiated.payload_type,
-        ours.ssrc,
-        None,
-    )
+    let stream = rtp_sender::Stream {
+        format: PayloadFormat::Opus,
+        payload_type: negotiated.payload_type,
+        ssrc: ours.ssrc,
+        rtx: None,
+        extensions: negotiated.send_extensions,
+    };
+    rtp_sender::settings(&config.rtp, stream, wall)
 }
 
 pub(super) fn video_sender(
     config: &Config,
     ours: LocalMedia,
     negotiated: &NegotiatedVideo,
+    wall: WallClock,
 ) -> SenderSettings {
     let rtx = negotiated
         .rtx_payload_type
         .zip(ours.rtx_ssrc)
         .map(|(payload_type, ssrc)| Rtx { payload_type, ssrc });
-    let format = payload_format(negotiated.codec);
-    rtp_sender::settings(&config.rtp, format, negotiated.payload_type, ours.ssrc, rtx)
+    let stream = rtp_sender::Stream {
+        format: payload_format(negotiated.codec),
+        payload_type: negotiated.payload_type,
+        ssrc: ours.ssrc,
+        rtx,
+        extensions: negotiated.send_extensions,
+    };
+    rtp_sender::settings(&config.rtp, stream, wall)
 }
 
 pub(super) fn audio_receiver(config: &Config, negotiated: &NegotiatedAudio) -> ReceiverSettings {
@@ -196,6 +206,7 @@ pub(super) fn audio_receiver(config: &Config, negotiated: &NegotiatedAudio) -> R
         medium: Medium::Audio,
         payload_type: negotiated.receive_payload_type,
         ssrc: ssrc(&negotiated.sources),
+        extensions: negotiated.receive_extensions,
         round_trip: config.rtcp.initial_rtt(),
     }
 }
@@ -213,6 +224,7 @@ pub(super) fn video_receiver(config: &Config, negotiated: &NegotiatedVideo) -> R
         },
         payload_type: negotiated.receive_payload_type,
         ssrc: ssrc(&negotiated.sources),
+        extensions: negotiated.receive_extensions,
         round_trip: config.rtcp.initial_rtt(),
     }
 }

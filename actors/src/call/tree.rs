@@ -25,6 +25,7 @@ use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
 use roomrtc_protocol::sdp::{DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
+use roomrtc_protocol::time::WallClock;
 
 use super::description::LocalDescription;
 use super::{Call, recipes};
@@ -37,7 +38,7 @@ use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder};
 use crate::file_transfer::{self, FileTransfers, TransferIds};
 use crate::ice_agent::{AddRemoteCandidate, IceAgent, RestartIce, RoutePayloads, SetRemoteCredentials};
 use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
-use crate::rtcp_reporter::{RtcpReporter, SendBye};
+use crate::rtcp_reporter::{RtcpReporter, SendBye, wall_clock};
 use crate::rtp_receiver::RtpReceiver;
 use crate::rtp_sender::RtpSender;
 use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation};
@@ -75,6 +76,8 @@ pub(crate) struct Tree {
     soil: Soil,
     counters: Arc<Counters>,
     srtp: Srtp,
+    /// The clock of our reports and packets.
+    wall: WallClock,
     media_started: AtomicBool,
     /// Supervisors of former media that have not ended yet.
     media_leaving: AtomicUsize,
@@ -110,6 +113,7 @@ impl Tree {
             soil,
             counters: Arc::default(),
             srtp: Srtp::default(),
+            wall: wall_clock(),
             media_started: AtomicBool::new(false),
             media_leaving: AtomicUsize::new(0),
             audio_numbers: Keep::default(),

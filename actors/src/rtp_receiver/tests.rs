@@ -11,6 +11,7 @@ use roomrtc_kit::{Backoff, Directory, Down, Intensity, Order, Spec, Strategy, Su
 use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
+use roomrtc_protocol::rtp::extension::{ExtensionIds, StreamExtensions};
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::rtp::receiver::Medium;
 use roomrtc_protocol::rtp::sender::Rtx;
@@ -32,6 +33,16 @@ const VIDEO: u8 = 96;
 const RTX: Rtx = Rtx {
     payload_type: 97,
     ssrc: 3,
+};
+
+const EXTENSIONS: StreamExtensions = StreamExtensions {
+    ids: ExtensionIds {
+        mid: None,
+        abs_send_time: Some(2),
+        transport_sequence: Some(3),
+        abs_capture_time: Some(5),
+    },
+    mid: None,
 };
 
 #[derive(Debug)]
@@ -274,9 +285,16 @@ fn sender_setup(
     encoder: &Addr<Ear>,
     counters: &Arc<Counters>,
 ) -> RtpSenderSetup {
+    let stream = rtp_sender::Stream {
+        format: PayloadFormat::Vp8,
+        payload_type: VIDEO,
+        ssrc: ANA,
+        rtx: Some(RTX),
+        extensions: EXTENSIONS,
+    };
     RtpSenderSetup {
         kind: MediaKind::Video,
-        settings: rtp_sender::settings(&RtpConfig::default(), PayloadFormat::Vp8, VIDEO, ANA, Some(RTX)),
+        settings: rtp_sender::settings(&RtpConfig::default(), stream, wall_clock()),
         srtp: srtp.clone(),
         keep: Keep::default(),
         ice: wire.port(),
@@ -302,6 +320,7 @@ fn receiver_setup(
             medium,
             payload_type: VIDEO,
             ssrc: Some(ANA),
+            extensions: EXTENSIONS,
             round_trip: Duration::from_millis(10),
         },
         srtp: srtp.clone(),

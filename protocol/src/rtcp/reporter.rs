@@ -15,6 +15,7 @@ use super::{Error, interval};
 use crate::MediaKind;
 use crate::congestion::estimator::{Estimator, EstimatorSettings, PathReport};
 use crate::rtp::payload::PayloadFormat;
+use crate::rtp::receiver::Captured;
 use crate::rtp::sender::SentFigures;
 use crate::rtp::sequence::ReceptionFigures;
 use crate::time::{NtpTime, SenderClock, WallClock, from_compact, to_compact};
@@ -88,7 +89,7 @@ pub enum Output {
     Clock {
         /// Of this medium.
         kind: MediaKind,
-        /// From its latest sender report.
+        /// From its latest sender report, or before the first from a capture time.
         clock: SenderClock,
     },
     /// What the peer received of us.
@@ -144,6 +145,8 @@ struct Stream {
     reported: ReceptionFigures,
     /// The peer's last sender report: its compact time and when it came.
     last_sender_report: Option<(u32, Instant)>,
+    /// What it told of a frame before that.
+    captured: Option<Captured>,
     last_intra_request: Option<u8>,
 }
 
@@ -171,6 +174,7 @@ impl Reporter {
             received: None,
             reported: ReceptionFigures::default(),
             last_sender_report: None,
+            captured: None,
             last_intra_request: None,
         };
         Reporter {
@@ -213,6 +217,26 @@ impl Reporter {
         stream.settings.remote = Some(ssrc);
         stream.received = Some(figures);
         self.next_report.get_or_insert(now);
+    }
+
+    /// The peer says when a frame was captured: until its first sender report this is all that ties sound to picture.
+    pub fn captured(&mut self, kind: MediaKind, captured: Captured) {
+        let stream = self
+            .streams
+            .iter_mut()
+            .find(|stream| stream.settings.kind == kind && stream.last_sender_report.is_none());
+        if let Some(stream) = stream
+            && stream.captured.replace(captured) != Some(captured)
+        {
+            self.outputs.push_back(Output::Clock {
+                kind,
+                clock: SenderClock {
+                    ntp: captured.ntp,
+                    timestamp: captured.timestamp,
+                    rate: stream.settings.clock_rate,
+                },
+            });
+        }
     }
 
     /// Asks the peer to send packets again.

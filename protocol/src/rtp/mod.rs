@@ -1,12 +1,13 @@
 //! RTP, the Real-time Transport Protocol: pictures and sound in numbered, time-stamped packets.
 //!
-//! Reading order: [`packet`] (the header), [`sequence`] (counting without end from 16 bits, and what reports say),
-//! [`payload`] (how codecs fill packets), then the sending side, [`sender`] and [`resend_cache`], and the receiving
-//! side, [`receiver`], which stands on [`jitter_buffer`] and [`missing`].
+//! Reading order: [`packet`] (the header), [`extension`] (what may follow it), [`sequence`] (counting without end from
+//! 16 bits, and what reports say), [`payload`] (how codecs fill packets), then the sending side, [`sender`] and
+//! [`resend_cache`], and the receiving side, [`receiver`], which stands on [`jitter_buffer`] and [`missing`].
 //!
 //! | RFC | what |
 //! |---|---|
 //! | 3550 | packets, counters, jitter |
+//! | 8285 | header extensions: `mid` (9143), the times of sending and capture, transport-wide numbers |
 //! | 4588 | retransmissions on a stream of their own (RTX) |
 //! | 6184 | H.264 in RTP |
 //! | 7741 | VP8 in RTP |
@@ -14,6 +15,7 @@
 
 use thiserror::Error;
 
+pub mod extension;
 pub mod jitter_buffer;
 pub mod missing;
 pub mod packet;

@@ -14,14 +14,19 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 //!
-//! CSRCs and header extensions are stepped over: nothing that was negotiated uses them.
+//! CSRCs are stepped over: nothing that was negotiated uses them. Header extensions are kept unread ([`extension`]).
+//!
+//! [`extension`]: super::extension
 
 use bytes::Bytes;
 
 use super::Error;
+use super::extension::ExtensionBlock;
 
 /// RFC 3550 §5.1: "version (V): 2 bits … The version defined by this specification is two (2)."
 const VERSION: u8 = 2;
+/// Profile and length of an extension block (RFC 3550 §5.3.1).
+const EXTENSION_HEADER: usize = 4;
 
 /// The fixed part of an RTP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct Header {
 impl Header {
     /// Bytes of the fixed header.
     pub const LEN: usize = 12;
+    /// In the first byte: an extension block follows the header (RFC 3550 §5.1).
+    pub(super) const EXTENSION: u8 = 0x10;
 
     /// Appends the header as it goes on the wire.
     pub fn write(&self, out: &mut Vec<u8>) {
@@ -57,6 +64,8 @@ impl Header {
 pub struct Packet {
     /// The fixed header.
     pub header: Header,
+    /// What it says of itself beside.
+    pub extensions: Option<ExtensionBlock>,
     /// What the codec put in, without padding. Empty in a packet of padding alone.
     pub payload: Bytes,
 }
@@ -83,12 +92,16 @@ impl Packet {
             ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
         };
         let mut start = Header::LEN + 4 * usize::from(flags & 0x0f);
-        if flags & 0x10 != 0 {
-            start += extension_len(datagram, start)?;
+        let mut extensions = None;
+        if flags & Header::EXTENSION != 0 {
+            let block = extension_block(datagram, start)?;
+            start += EXTENSION_HEADER + block.body.len();
+            extensions = Some(block);
         }
         let end = datagram.len() - padding_len(datagram, flags & 0x20 != 0, start)?;
         Ok(Packet {
             header,
+            extensions,
             payload: datagram.slice(start..end),
         })
     }
@@ -96,14 +109,23 @@ impl Packet {
 
 /// RFC 3550 §5.3.1: two bytes of profile, then a "length that counts the number of 32-bit words in the extension,
 /// excluding the four-octet extension header".
-fn extension_len(datagram: &[u8], start: usize) -> Result<usize, Error> {
-    match datagram.get(start..start + 4) {
-        Some(&[_, _, high, low]) => Ok(4 + 4 * usize::from(u16::from_be_bytes([high, low]))),
-        _ => Err(Error::Truncated {
-            needed: start + 4,
-            left: datagram.len(),
-        }),
+fn extension_block(datagram: &Bytes, start: usize) -> Result<ExtensionBlock, Error> {
+    let truncated = |needed| Error::Truncated {
+        needed,
+        left: datagram.len(),
+    };
+    let body = start + EXTENSION_HEADER;
+    let &[p0, p1, l0, l1] = datagram.get(start..body).ok_or(truncated(body))? else {
+        return Err(truncated(body));
+    };
+    let end = body + 4 * usize::from(u16::from_be_bytes([l0, l1]));
+    if end > datagram.len() {
+        return Err(truncated(end));
     }
+    Ok(ExtensionBlock {
+        profile: u16::from_be_bytes([p0, p1]),
+        body: datagram.slice(body..end),
+    })
 }
 
 /// RFC 3550 §5.1: "The last octet of the padding contains a count of how many padding octets should be ignored,
@@ -149,13 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn sources_extensions_and_padding_are_stepped_over() {
+    fn sources_and_padding_are_stepped_over_and_extensions_kept() {
         // CC = 2, one word of one-byte-header extension (RFC 8285), three bytes of padding.
         let mut bytes = datagram(&[0; 8]);
         bytes[0] |= 0x20 | 0x10 | 2;
         bytes.extend_from_slice(&[0xbe, 0xde, 0, 1, 0x10, 0xaa, 0, 0]);
         bytes.extend_from_slice(b"sound\0\0\x03");
-        assert_eq!(&Packet::parse(&bytes.into()).unwrap().payload[..], b"sound");
+        let packet = Packet::parse(&bytes.into()).unwrap();
+        assert_eq!(&packet.payload[..], b"sound");
+        let block = packet.extensions.unwrap();
+        assert_eq!(
+            (block.profile, &block.body[..]),
+            (0xbede, &[0x10, 0xaa, 0, 0][..])
+        );
     }
 
     #[test]

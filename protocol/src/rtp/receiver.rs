@@ -11,15 +11,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Error;
+use super::extension::{Extensions, StreamExtensions};
 use super::jitter_buffer::{BufferLimits, ReceivedPicture, Verdict, VideoJitterBuffer, VideoPacket};
 use super::packet::{Header, Packet};
 use super::sender::Rtx;
 use super::sequence::{Reception, ReceptionFigures, SequenceUnroller, TimestampUnroller};
 use crate::VideoCodec;
 use crate::rtp::payload::PayloadFormat;
+use crate::time::NtpTime;
 
 /// The original sequence number before a retransmitted payload (RFC 4588 §4).
 const ORIGINAL_SEQUENCE: usize = 2;
+/// Arrivals kept until they are taken, which is after each batch of datagrams.
+pub const ARRIVALS: usize = 1024;
+
 /// What was negotiated for a medium.
 #[derive(Clone, Debug)]
 pub struct ReceiverSettings {
@@ -29,6 +34,8 @@ pub struct ReceiverSettings {
     pub payload_type: u8,
     /// The peer's stream, where signaled; otherwise the first that comes.
     pub ssrc: Option<u32>,
+    /// What its packets say of themselves.
+    pub extensions: StreamExtensions,
     /// The round trip assumed until one has been measured.
     pub round_trip: Duration,
 }
@@ -80,6 +87,24 @@ pub struct ReceivedSound {
     pub at: Instant,
 }
 
+/// A packet that has come, by its number on the whole transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number.
+    pub sequence: u16,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// The capture time of a frame, as the peer tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// In its media clock.
+    pub timestamp: u32,
+    /// By its wall clock.
+    pub ntp: NtpTime,
+}
+
 /// What a receiver wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -126,6 +151,8 @@ pub struct RtpReceiver {
     /// `None` for sound, which is buffered where it is played.
     video: Option<VideoJitterBuffer>,
     outputs: VecDeque<Output>,
+    arrivals: Vec<Arrival>,
+    captured: Option<Captured>,
 }
 
 impl RtpReceiver {
@@ -150,6 +177,8 @@ impl RtpReceiver {
             resume,
             video,
             outputs: VecDeque::new(),
+            arrivals: Vec::new(),
+            captured: None,
         };
         receiver.set_round_trip(receiver.settings.round_trip);
         receiver
@@ -168,7 +197,11 @@ impl RtpReceiver {
     /// When it is not RTP; it is counted and has no other effect.
     pub fn handle_datagram(&mut self, at: Instant, datagram: &Bytes) -> Result<(), Error> {
         let packet = Packet::parse(datagram).inspect_err(|_| self.resume.counts.refused += 1)?;
-        if packet.header.payload_type == self.settings.payload_type {
+        let said = self.read_extensions(at, &packet);
+        if said.mid.is_some() && said.mid != self.settings.extensions.mid {
+            // RFC 9143 §9.2: it belongs to another media section, whatever its payload type.
+            self.resume.counts.refused += 1;
+        } else if packet.header.payload_type == self.settings.payload_type {
             self.handle_original(at, packet);
         } else if self.is_retransmission(&packet.header) {
             self.handle_retransmission(at, &packet);
@@ -176,6 +209,36 @@ impl RtpReceiver {
             self.resume.counts.refused += 1;
         }
         Ok(())
+    }
+
+    /// What a packet says of itself. Whatever becomes of it, it has crossed the path, and so counts for the feedback.
+    fn read_extensions(&mut self, at: Instant, packet: &Packet) -> Extensions {
+        let Some(block) = &packet.extensions else {
+            return Extensions::default();
+        };
+        let said = block.read(&self.settings.extensions.ids);
+        if let Some(sequence) = said.transport_sequence
+            && self.arrivals.len() < ARRIVALS
+        {
+            self.arrivals.push(Arrival { sequence, at });
+        }
+        if let Some(ntp) = said.abs_capture_time {
+            self.captured = Some(Captured {
+                timestamp: packet.header.timestamp,
+                ntp,
+            });
+        }
+        said
+    }
+
+    /// The packets that came since the last call. More than [`ARRIVALS`] are not kept: they count as lost.
+    pub fn take_arrivals(&mut self) -> Vec<Arrival> {
+        std::mem::take(&mut self.arrivals)
+    }
+
+    /// The last capture time told.
+    pub fn captured(&self) -> Option<Captured> {
+        self.captured
     }
 
     /// Does what is due: requests, and giving up.

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Error;
+use super::extension::{AbsSendTime, Extensions, StreamExtensions};
 use super::packet::Header;
 use super::payload::{Fragment, Packetizer, PayloadFormat, opus};
 use super::resend_cache::{ResendCache, ResendLimits};
 use crate::congestion::pacer::{Pacer, Pacing};
-use crate::time::MediaClock;
+use crate::time::{MediaClock, NtpTime, WallClock};
 
 /// The original sequence number before an RTX payload (RFC 4588 §4).
 const RTX_HEADER: usize = 2;
@@ -24,6 +25,8 @@ const RTX_HEADER: usize = 2;
 const FIRST_SEQUENCE_LIMIT: u16 = 1 << 15;
 /// Sound whose capture time is off its sample count by more than this follows the capture time: samples were lost.
 const SOUND_TOLERANCE: Duration = Duration::from_millis(60);
+/// A capture time is told this often. The extension's description: "SHOULD still send at least once per second".
+const CAPTURE_TIME_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What was negotiated for a medium, and how it is sent.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,10 @@ pub struct SenderSettings {
     pub ssrc: u32,
     /// The stream of retransmissions, where negotiated; without it a packet is repeated as it was.
     pub rtx: Option<Rtx>,
+    /// What packets say of themselves.
+    pub extensions: StreamExtensions,
+    /// The wall clock of their times, that of the sender reports.
+    pub wall: WallClock,
     /// Bytes a packet may have before SRTP adds its tag (16, RFC 7714 §12.1).
     pub max_packet: usize,
     /// What is kept for retransmission.
@@ -109,18 +116,9 @@ pub struct OutgoingPacket {
     pub header: Header,
     /// In a retransmission, the number of the packet it repeats.
     pub original_sequence: Option<u16>,
+    /// When its frame was captured, where it says so.
+    captured: Option<NtpTime>,
     payload: Fragment,
-}
-
-impl OutgoingPacket {
-    /// Appends the packet as it goes into SRTP.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        self.header.write(out);
-        if let Some(original) = self.original_sequence {
-            out.extend_from_slice(&original.to_be_bytes());
-        }
-        self.payload.write(out);
-    }
 }
 
 /// What a sender wants done.
@@ -157,12 +155,18 @@ pub struct RtpSender {
     waiting: VecDeque<OutgoingPacket>,
     urgent: VecDeque<Output>,
     fragments: Vec<Fragment>,
+    /// Bytes a payload may have.
+    room: usize,
+    capture_told_at: Option<Instant>,
 }
 
 impl RtpSender {
     /// A sender that goes on where `resume` says.
     pub fn new(settings: SenderSettings, resume: Resume) -> Self {
+        let overhead = Header::LEN + settings.extensions.longest() + RTX_HEADER;
         RtpSender {
+            room: settings.max_packet.saturating_sub(overhead),
+            capture_told_at: None,
             settings,
             packetizer: Packetizer::new(settings.format, resume.picture_id),
             resume,
@@ -179,13 +183,13 @@ impl RtpSender {
     /// # Errors
     /// When the frame is empty, or sound does not fit a packet; nothing is sent then.
     pub fn send_frame(&mut self, now: Instant, frame: &Bytes, captured_at: Instant) -> Result<(), Error> {
-        let max = self.settings.max_packet.saturating_sub(Header::LEN + RTX_HEADER);
         self.fragments.clear();
-        self.packetizer.packetize(frame, max, &mut self.fragments)?;
+        self.packetizer.packetize(frame, self.room, &mut self.fragments)?;
         if let Packetizer::Vp8 { picture_id } = self.packetizer {
             self.resume.picture_id = picture_id;
         }
         let timestamp = self.timestamp(frame, captured_at);
+        let mut captured = self.capture_time(now, captured_at);
         let video = self.settings.format != PayloadFormat::Opus;
         let last = self.fragments.len() - 1;
         for (n, payload) in std::mem::take(&mut self.fragments).into_iter().enumerate() {
@@ -198,6 +202,7 @@ impl RtpSender {
                     ssrc: self.settings.ssrc,
                 },
                 original_sequence: None,
+                captured: captured.take(),
                 payload,
             };
             self.resume.next_sequence = self.resume.next_sequence.wrapping_add(1);
@@ -244,6 +249,33 @@ impl RtpSender {
         Some(Output::Send(packet))
     }
 
+    /// Appends a packet as it goes into SRTP. It is sent `now`, for the first time or again, under a number that counts
+    /// the packets of the whole transport.
+    pub fn write(
+        &self,
+        packet: &OutgoingPacket,
+        now: Instant,
+        transport_sequence: Option<u16>,
+        out: &mut Vec<u8>,
+    ) {
+        let StreamExtensions { ids, mid } = &self.settings.extensions;
+        let extensions = Extensions {
+            mid: *mid,
+            abs_send_time: Some(AbsSendTime::new(self.settings.wall.ntp(now))),
+            transport_sequence,
+            abs_capture_time: packet.captured,
+        };
+        let start = out.len();
+        packet.header.write(out);
+        if extensions.write(ids, out) {
+            out[start] |= Header::EXTENSION;
+        }
+        if let Some(original) = packet.original_sequence {
+            out.extend_from_slice(&original.to_be_bytes());
+        }
+        packet.payload.write(out);
+    }
+
     /// When to call [`Self::poll_output`] again.
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.waiting.is_empty() {
@@ -284,6 +316,18 @@ impl RtpSender {
     fn count(&mut self, packet: &OutgoingPacket) {
         self.resume.packets += 1;
         self.resume.octets += packet.payload.len() as u64;
+    }
+
+    /// The capture time, where it is due to be told.
+    fn capture_time(&mut self, now: Instant, captured_at: Instant) -> Option<NtpTime> {
+        self.settings.extensions.ids.abs_capture_time?;
+        let due = self
+            .capture_told_at
+            .is_none_or(|told| now.saturating_duration_since(told) >= CAPTURE_TIME_INTERVAL);
+        due.then(|| {
+            self.capture_told_at = Some(now);
+            self.settings.wall.ntp(captured_at)
+        })
     }
 
     fn timestamp(&mut self, frame: &Bytes, captured_at: Instant) -> u32 {
@@ -335,6 +379,7 @@ fn retransmission(original: &OutgoingPacket, rtx: Rtx, sequence_number: u16) -> 
             ..original.header
         },
         original_sequence: Some(original.header.sequence_number),
+        captured: original.captured,
         payload: original.payload.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866) and the offer/answer exchange (RFC 3264, RFC 8829) of a call.
 //!
-//! Reading order: [`fingerprint`] (the certificate announced), [`codec`] (one payload type), [`section`] (one `m=`
-//! with its attributes), [`description`] (the whole text), [`parameters`] (what a client brings and what is settled),
+//! Reading order: [`fingerprint`] (the certificate announced), [`codec`] (one payload type), [`extmap`] (header
+//! extensions), [`section`] (one `m=` with its attributes), [`description`] (the whole text), [`parameters`] (what a client brings and what is settled),
 //! [`negotiation`] (offer and answer).
 //!
 //! | subject | RFC |
@@ -10,10 +10,12 @@
 //! | ICE and trickle ICE in SDP | 8839, 8840 |
 //! | DTLS-SRTP: fingerprint, setup | 8122, 8842, 5763 |
 //! | H.264, VP8, Opus, retransmission, feedback | 6184, 7741, 7587, 4588, 4585 |
+//! | header extensions | 8285 |
 //! | data channels | 8841 |
 
 pub mod codec;
 pub mod description;
+pub mod extmap;
 pub mod fingerprint;
 pub mod negotiation;
 pub mod parameters;
@@ -22,6 +24,7 @@ pub mod section;
 pub use crate::ice::IceCredentials as IceParameters;
 pub use codec::{Codec, H264Profile};
 pub use description::{SdpError, SessionDescription};
+pub use extmap::Extmap;
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use negotiation::{answer, complete, offer, reoffer};
 pub use parameters::{

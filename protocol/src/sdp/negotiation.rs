@@ -5,6 +5,7 @@
 
 use super::codec::{Codec, H264Profile, OPUS_CLOCK_RATE, VIDEO_CLOCK_RATE};
 use super::description::{SdpError, SessionDescription};
+use super::extmap;
 use super::parameters::{
     DtlsRole, LocalMedia, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
 };
@@ -27,6 +28,7 @@ pub fn offer(local: &LocalParameters) -> SessionDescription {
     if let Some(audio) = &local.audio {
         let mut section = MediaSection::new(SectionKind::Audio, &mid(&sections));
         section.codecs = vec![opus(local.payload_types.opus)];
+        section.extensions = extmap::offered();
         local.describe_media(&mut section, audio, audio.direction);
         sections.push(section);
     }
@@ -37,6 +39,7 @@ pub fn offer(local: &LocalParameters) -> SessionDescription {
             .iter()
             .flat_map(|&codec| local.offered(codec))
             .collect();
+        section.extensions = extmap::offered();
         local.describe_media(&mut section, video, video.direction);
         sections.push(section);
     }
@@ -320,6 +323,7 @@ impl LocalParameters {
         let secured = offered.rtcp_mux && offered.protocol.contains("SAVP");
         self.describe_media(section, media, media.direction.and(offered.direction.reversed()));
         section.rtcp_rsize = offered.rtcp_rsize;
+        section.extensions = extmap::answered(&offered.extensions);
         secured.then_some(())
     }
 
@@ -375,10 +379,13 @@ impl NegotiatedAudio {
                 .cloned()
         };
         let (receive, send) = (find(ours)?, find(theirs)?);
+        let (send_extensions, receive_extensions) = extmap::settled(ours, theirs);
         Some(NegotiatedAudio {
             payload_type: send.payload_type,
             receive_payload_type: receive.payload_type,
             sources: theirs.sources.clone(),
+            send_extensions,
+            receive_extensions,
             fec: send.parameter("useinbandfec") == Some("1"),
             stereo: send.parameter("stereo") == Some("1"),
             direction: ours.direction.and(theirs.direction.reversed()),
@@ -399,6 +406,7 @@ impl NegotiatedVideo {
         let (receive, send) = (best(ours, codec)?, best(theirs, codec)?);
         let both = |feedback| receive.has_feedback(feedback) && send.has_feedback(feedback);
         let number = |codec: &Codec| codec.payload_type;
+        let (send_extensions, receive_extensions) = extmap::settled(ours, theirs);
         Some(NegotiatedVideo {
             codec,
             payload_type: send.payload_type,
@@ -406,6 +414,8 @@ impl NegotiatedVideo {
             rtx_payload_type: rtx_of(theirs, send.payload_type).map(number),
             receive_rtx_payload_type: rtx_of(ours, receive.payload_type).map(number),
             sources: theirs.sources.clone(),
+            send_extensions,
+            receive_extensions,
             nack: both("nack"),
             pli: both("nack pli"),
             fir: both("ccm fir"),

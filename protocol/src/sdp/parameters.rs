@@ -4,6 +4,7 @@ use super::fingerprint::Fingerprint;
 use super::section::{Direction, Source};
 use crate::VideoCodec;
 use crate::ice::IceCredentials as IceParameters;
+use crate::rtp::extension::StreamExtensions;
 
 /// The numbers our own descriptions give to codecs; all from the dynamic range 96–127 (RFC 3551 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,10 @@ pub struct NegotiatedAudio {
     pub receive_payload_type: u8,
     /// The peer's streams, if it announced them.
     pub sources: Vec<Source>,
+    /// What our packets say of themselves.
+    pub send_extensions: StreamExtensions,
+    /// What the peer's packets say of themselves.
+    pub receive_extensions: StreamExtensions,
     /// The peer makes use of in-band FEC.
     pub fec: bool,
     /// The peer prefers stereo.
@@ -147,6 +152,10 @@ pub struct NegotiatedVideo {
     pub receive_rtx_payload_type: Option<u8>,
     /// The peer's streams, if it announced them.
     pub sources: Vec<Source>,
+    /// What our packets say of themselves.
+    pub send_extensions: StreamExtensions,
+    /// What the peer's packets say of themselves.
+    pub receive_extensions: StreamExtensions,
     /// Both do negative acknowledgements.
     pub nack: bool,
     /// Both do picture loss indications.

@@ -7,6 +7,7 @@ use ::sdp::description::common::{Address, Attribute, ConnectionInformation};
 use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
 
 use super::codec::Codec;
+use super::extmap::Extmap;
 use super::fingerprint::Fingerprint;
 use crate::ice::IceCredentials as IceParameters;
 
@@ -58,7 +59,7 @@ impl Direction {
         }
     }
 
-    fn attribute(self) -> &'static str {
+    pub(super) fn attribute(self) -> &'static str {
         match (self.send, self.receive) {
             (true, true) => "sendrecv",
             (true, false) => "sendonly",
@@ -67,7 +68,7 @@ impl Direction {
         }
     }
 
-    fn parse(attribute: &str) -> Option<Self> {
+    pub(super) fn parse(attribute: &str) -> Option<Self> {
         let (send, receive) = match attribute {
             "sendrecv" => (true, true),
             "sendonly" => (true, false),
@@ -153,6 +154,8 @@ pub struct MediaSection {
     pub rtcp_rsize: bool,
     /// Payload types in order of preference.
     pub codecs: Vec<Codec>,
+    /// Header extensions that are known here.
+    pub extensions: Vec<Extmap>,
     /// `a=msid`: stream and track (RFC 8830).
     pub msid: Option<String>,
     /// RTP streams, in the order announced.
@@ -212,6 +215,7 @@ impl MediaSection {
             rtcp_mux: false,
             rtcp_rsize: false,
             codecs: Vec::new(),
+            extensions: Vec::new(),
             msid: None,
             sources: Vec::new(),
             sctp_port: None,
@@ -302,6 +306,7 @@ impl MediaSection {
             "rtpmap" => drop(self.take_rtpmap(value)),
             "fmtp" => drop(self.take_fmtp(value)),
             "rtcp-fb" => drop(self.take_feedback(value)),
+            "extmap" => self.extensions.extend(Extmap::parse(value)),
             "ssrc" => drop(self.take_source(value)),
             "ssrc-group" => retransmissions.extend(parse_flow(value)),
             _ => {}
@@ -434,6 +439,7 @@ impl MediaSection {
         }
         lines.flag("rtcp-mux", self.rtcp_mux);
         lines.flag("rtcp-rsize", self.rtcp_rsize);
+        self.extensions.iter().for_each(|map| lines.add("extmap", map));
         self.codecs.iter().for_each(|codec| lines.codec(codec));
         self.sources.iter().for_each(|source| lines.source(source));
         if let Some(port) = self.sctp_port {

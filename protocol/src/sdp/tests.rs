@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::VideoCodec;
+use crate::rtp::extension::{Extension, Mid};
 
 const CHROMIUM_OFFER: &str = include_str!("testdata/chromium_offer.sdp");
 const CHROMIUM_ANSWER: &str = include_str!("testdata/chromium_answer.sdp");
@@ -116,6 +117,12 @@ fn two_clients_agree_on_everything() {
     };
     assert_eq!(video.sources, [source]);
     assert_eq!(video.direction, Direction::BOTH);
+
+    for extension in Extension::ALL {
+        let id = video.send_extensions.ids.id(extension);
+        assert_eq!(id, video.receive_extensions.ids.id(extension));
+    }
+    assert_eq!(video.send_extensions.ids.abs_capture_time, Some(5));
 
     let audio = at_callee.audio.unwrap();
     assert_eq!((audio.payload_type, audio.fec, audio.stereo), (111, true, true));
@@ -254,7 +261,17 @@ fn a_chromium_offer_is_answered() {
         )
     );
     assert!(text.contains("a=rtcp-mux\r\n") && text.contains("a=mid:2\r\n"));
-    assert!(!text.contains("transport-cc") && !text.contains("extmap"));
+    // The identifiers are the browser's, and what is not known here is not taken.
+    let extensions = video.receive_extensions;
+    assert_eq!(extensions.mid, Mid::new(b"1"));
+    assert_eq!(
+        (extensions.ids.mid, extensions.ids.abs_send_time),
+        (Some(4), Some(2))
+    );
+    assert_eq!(video.send_extensions, extensions);
+    assert_eq!(audio.receive_extensions.mid, Mid::new(b"0"));
+    assert!(text.contains("a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"));
+    assert!(!text.contains("toffset") && !text.contains("goog-remb"));
 }
 
 #[test]

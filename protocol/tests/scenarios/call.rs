@@ -17,6 +17,7 @@ use roomrtc_protocol::congestion::estimator::EstimatorSettings;
 use roomrtc_protocol::congestion::pacer::Pacing;
 use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::rtcp::reporter::{self, Reporter, ReporterSettings, StreamSettings};
+use roomrtc_protocol::rtp::extension::StreamExtensions;
 use roomrtc_protocol::rtp::jitter_buffer::{BufferLimits, ReceivedPicture};
 use roomrtc_protocol::rtp::packet::Packet;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
@@ -239,7 +240,8 @@ impl Call {
         match output {
             sender::Output::Send(packet) => {
                 let mut bytes = vec![];
-                packet.write(&mut bytes);
+                let sender = &self.senders[usize::from(packet.header.payload_type != AUDIO)];
+                sender.write(&packet, self.now, None, &mut bytes);
                 if packet.header.payload_type == VIDEO {
                     self.repeatable
                         .insert(self.now, packet.header.sequence_number, bytes.clone());
@@ -369,6 +371,8 @@ fn sender(
         payload_type,
         ssrc,
         rtx,
+        extensions: StreamExtensions::default(),
+        wall: wall(start),
         max_packet: 1180,
         resend: ResendLimits::default(),
         pacing: Pacing::default(),
@@ -394,6 +398,7 @@ fn audio_receiver(start: Instant) -> RtpReceiver {
         medium: Medium::Audio,
         payload_type: AUDIO,
         ssrc: Some(ANA[0]),
+        extensions: StreamExtensions::default(),
         round_trip: ms(100),
     };
     RtpReceiver::new(settings, None, start)
@@ -408,6 +413,7 @@ fn video_receiver(start: Instant, codec: VideoCodec) -> RtpReceiver {
         },
         payload_type: VIDEO,
         ssrc: Some(ANA[1]),
+        extensions: StreamExtensions::default(),
         round_trip: ms(100),
     };
     RtpReceiver::new(settings, None, start)

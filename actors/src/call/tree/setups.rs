@@ -17,7 +17,7 @@ use crate::encoder::VideoEncoderSetup;
 use crate::file_transfer::FileSetup;
 use crate::ice_agent::IceSetup;
 use crate::playout::{AudioPlayoutSetup, VideoPlayoutSetup};
-use crate::rtcp_reporter::{EncoderPorts, RtcpReporterSetup, wall_clock};
+use crate::rtcp_reporter::{EncoderPorts, RtcpReporterSetup};
 use crate::rtp_receiver::{RtpReceiverSetup, Sink};
 use crate::rtp_sender::RtpSenderSetup;
 use crate::sctp_association::SctpSetup;
@@ -96,7 +96,7 @@ impl Tree {
             settings: ReporterSettings {
                 cname: local.cname().into(),
                 streams: [sound, pictures].into_iter().flatten().collect(),
-                wall: wall_clock(),
+                wall: self.wall,
                 min_interval: config.rtcp.report_interval(),
                 estimator: recipes::estimator(config),
                 seed: local.seed(),
@@ -117,13 +117,13 @@ impl Tree {
 
     pub(super) fn audio_sender_setup(&self, audio: &NegotiatedAudio) -> Option<RtpSenderSetup> {
         let ours = self.soil.local.audio().filter(|_| audio.direction.send)?;
-        let settings = recipes::audio_sender(&self.soil.config, ours, audio);
+        let settings = recipes::audio_sender(&self.soil.config, ours, audio, self.wall);
         Some(self.sender_setup(MediaKind::Audio, settings))
     }
 
     pub(super) fn video_sender_setup(&self, video: &NegotiatedVideo) -> Option<RtpSenderSetup> {
         let ours = self.soil.local.video().filter(|_| video.direction.send)?;
-        let settings = recipes::video_sender(&self.soil.config, ours, video);
+        let settings = recipes::video_sender(&self.soil.config, ours, video, self.wall);
         Some(RtpSenderSetup {
             key_frames: Some(self.video_encoder.port()),
             ..self.sender_setup(MediaKind::Video, settings)

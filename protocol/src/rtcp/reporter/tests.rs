@@ -125,6 +125,32 @@ fn two_ends_measure_the_round_trip_and_the_loss() {
 }
 
 #[test]
+fn a_capture_time_serves_until_the_first_sender_report() {
+    let start = Instant::now();
+    let (mut ana, mut ben) = (reporter(start, OURS, THEIRS), reporter(start, THEIRS, OURS));
+    let captured = Captured {
+        timestamp: 500,
+        ntp: NtpTime(9 << 32),
+    };
+    ben.captured(MediaKind::Video, captured);
+    ben.captured(MediaKind::Video, captured);
+    let told = outputs(&mut ben);
+    assert!(
+        matches!(told[..], [Output::Clock { clock, .. }] if clock.ntp == captured.ntp && clock.timestamp == 500)
+    );
+    ana.sent(start, MediaKind::Video, sent(start, OURS, 1000));
+    ana.handle_timeout(start);
+    ben.handle_datagram(start, &transmitted(&mut ana)[0]).unwrap();
+    assert_eq!(outputs(&mut ben).len(), 1);
+    let later = Captured {
+        timestamp: 600,
+        ..captured
+    };
+    ben.captured(MediaKind::Video, later);
+    assert_eq!(outputs(&mut ben), []);
+}
+
+#[test]
 fn requests_reach_the_sender() {
     let now = Instant::now();
     let (mut ana, mut ben) = (reporter(now, OURS, THEIRS), reporter(now, THEIRS, OURS));

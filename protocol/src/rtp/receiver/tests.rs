@@ -1,6 +1,16 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::rtp::extension::{ExtensionIds, Mid};
 
+const EXTENSIONS: StreamExtensions = StreamExtensions {
+    ids: ExtensionIds {
+        mid: Some(4),
+        abs_send_time: Some(2),
+        transport_sequence: Some(3),
+        abs_capture_time: Some(5),
+    },
+    mid: None,
+};
 const RTX: RtxSource = RtxSource {
     payload_type: 97,
     ssrc: Some(8),
@@ -16,6 +26,7 @@ fn video() -> ReceiverSettings {
         medium,
         payload_type: 96,
         ssrc: Some(7),
+        extensions: EXTENSIONS,
         round_trip: Duration::from_millis(50),
     }
 }
@@ -30,6 +41,17 @@ fn datagram(payload_type: u8, ssrc: u32, sequence_number: u16, payload: &[u8]) -
     };
     let mut out = vec![];
     header.write(&mut out);
+    out.extend_from_slice(payload);
+    out.into()
+}
+
+/// The same, saying something of itself.
+fn saying(said: &Extensions, datagram: &Bytes) -> Bytes {
+    let (header, payload) = datagram.split_at(Header::LEN);
+    let mut out = header.to_vec();
+    if said.write(&EXTENSIONS.ids, &mut out) {
+        out[0] |= Header::EXTENSION;
+    }
     out.extend_from_slice(payload);
     out.into()
 }
@@ -66,6 +88,80 @@ fn a_retransmission_takes_the_place_of_the_lost_packet() {
 }
 
 #[test]
+fn every_packet_on_the_transport_is_an_arrival_and_the_capture_time_is_remembered() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    let numbered = |sequence| Extensions {
+        transport_sequence: Some(sequence),
+        ..Extensions::default()
+    };
+    let captured = Extensions {
+        abs_capture_time: Some(NtpTime(77)),
+        ..numbered(65_535)
+    };
+    let probe = datagram(97, 8, 1, &[]);
+    for (said, datagram) in [
+        (captured, datagram(96, 7, 1, KEY)),
+        (numbered(0), probe),
+        (Extensions::default(), datagram(96, 7, 2, INTER)),
+        (numbered(1), datagram(98, 7, 3, INTER)),
+    ] {
+        receiver.handle_datagram(now, &saying(&said, &datagram)).unwrap();
+    }
+    let numbers: Vec<u16> = receiver
+        .take_arrivals()
+        .iter()
+        .map(|came| came.sequence)
+        .collect();
+    assert_eq!(numbers, [65_535, 0, 1]);
+    assert_eq!(receiver.take_arrivals(), []);
+    let expected = Captured {
+        timestamp: 3000,
+        ntp: NtpTime(77),
+    };
+    assert_eq!(receiver.captured(), Some(expected));
+    assert_eq!(drain(&mut receiver).len(), 2);
+}
+
+#[test]
+fn a_packet_of_another_section_is_refused_and_one_of_none_is_told_by_its_payload_type() {
+    let now = Instant::now();
+    let extensions = StreamExtensions {
+        mid: Mid::new(b"1"),
+        ..EXTENSIONS
+    };
+    let settings = ReceiverSettings {
+        extensions,
+        ..video()
+    };
+    let mut receiver = RtpReceiver::new(settings, None, now);
+    for (number, mid) in [(1, Some(&b"1"[..])), (2, Some(b"0")), (2, None)] {
+        let said = Extensions {
+            mid: mid.and_then(Mid::new),
+            ..Extensions::default()
+        };
+        let datagram = saying(&said, &datagram(96, 7, number, KEY));
+        receiver.handle_datagram(now, &datagram).unwrap();
+    }
+    assert_eq!((receiver.counts().packets, receiver.counts().refused), (2, 1));
+}
+
+#[test]
+fn more_arrivals_than_are_kept_count_as_lost() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    for number in 0..2000 {
+        let said = Extensions {
+            transport_sequence: Some(number),
+            ..Extensions::default()
+        };
+        let datagram = saying(&said, &datagram(96, 7, number, INTER));
+        receiver.handle_datagram(now, &datagram).unwrap();
+    }
+    assert_eq!(receiver.take_arrivals().len(), ARRIVALS);
+}
+
+#[test]
 fn strangers_and_probes_change_nothing() {
     let now = Instant::now();
     let mut receiver = RtpReceiver::new(video(), None, now);
@@ -93,6 +189,7 @@ fn sound_goes_on_at_once_with_its_numbers_unrolled() {
         medium: Medium::Audio,
         payload_type: 111,
         ssrc: None,
+        extensions: StreamExtensions::default(),
         round_trip: Duration::from_millis(50),
     };
     let mut receiver = RtpReceiver::new(settings, None, now);

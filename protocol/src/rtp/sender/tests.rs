@@ -1,6 +1,14 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::rtp::extension::{ExtensionIds, Mid};
 use crate::rtp::packet::Packet;
+
+const IDS: ExtensionIds = ExtensionIds {
+    mid: Some(4),
+    abs_send_time: Some(2),
+    transport_sequence: Some(3),
+    abs_capture_time: Some(5),
+};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -12,6 +20,11 @@ fn sender(format: PayloadFormat, rtx: Option<Rtx>, now: Instant) -> RtpSender {
         payload_type: 96,
         ssrc: 7,
         rtx,
+        extensions: StreamExtensions {
+            ids: IDS,
+            mid: Mid::new(b"1"),
+        },
+        wall: WallClock::new(now, Duration::from_secs(1_800_000_000)),
         max_packet: 1180,
         resend: ResendLimits::default(),
         pacing: Pacing::default(),
@@ -66,7 +79,7 @@ fn no_packet_outgrows_its_limit_even_as_a_retransmission() {
     assert_eq!(sender.resend(now, &wanted, Duration::ZERO), packets.len());
     for (original, again) in packets.iter().zip(drain(&mut sender, now)) {
         let mut bytes = vec![];
-        again.write(&mut bytes);
+        sender.write(&again, now, Some(1), &mut bytes);
         assert!(bytes.len() <= 1180);
         let again = Packet::parse(&bytes.into()).unwrap();
         assert_eq!((again.header.payload_type, again.header.ssrc), (97, 8));
@@ -75,6 +88,62 @@ fn no_packet_outgrows_its_limit_even_as_a_retransmission() {
         original.payload.write(&mut payload);
         assert_eq!(again.payload[2..], payload);
     }
+}
+
+fn said(sender: &RtpSender, packet: &OutgoingPacket, now: Instant, number: u16) -> Extensions {
+    let mut bytes = vec![];
+    sender.write(packet, now, Some(number), &mut bytes);
+    Packet::parse(&bytes.into())
+        .unwrap()
+        .extensions
+        .unwrap()
+        .read(&IDS)
+}
+
+#[test]
+fn a_retransmission_says_when_it_is_sent_and_has_a_number_of_its_own() {
+    let now = Instant::now();
+    let rtx = Rtx {
+        payload_type: 97,
+        ssrc: 8,
+    };
+    let mut sender = sender(PayloadFormat::Vp8, Some(rtx), now);
+    sender
+        .send_frame(now, &Bytes::from_static(b"picture"), now - ms(20))
+        .unwrap();
+    let original = drain(&mut sender, now).remove(0);
+    let first = said(&sender, &original, now, 65_535);
+    let later = now + ms(250);
+    sender.resend(later, &[original.header.sequence_number], Duration::ZERO);
+    let again = drain(&mut sender, later).remove(0);
+    let second = said(&sender, &again, later, 0);
+    let wall = sender.settings.wall;
+    assert_eq!(first.abs_send_time, Some(AbsSendTime::new(wall.ntp(now))));
+    assert_eq!(second.abs_send_time, Some(AbsSendTime::new(wall.ntp(later))));
+    assert_eq!(
+        (first.transport_sequence, second.transport_sequence),
+        (Some(65_535), Some(0))
+    );
+    assert_eq!((first.mid, second.mid), (Mid::new(b"1"), Mid::new(b"1")));
+    assert_eq!(first.abs_capture_time, Some(wall.ntp(now - ms(20))));
+    assert_eq!(second.abs_capture_time, first.abs_capture_time);
+}
+
+#[test]
+fn the_capture_time_is_told_once_a_second_by_the_first_packet_of_a_frame() {
+    let start = Instant::now();
+    let mut sender = sender(PayloadFormat::Vp8, None, start);
+    let mut told = vec![];
+    for n in 0..25 {
+        let now = start + ms(n * 100);
+        sender.send_frame(now, &Bytes::from(vec![0; 2000]), now).unwrap();
+        for (at, packet) in drain(&mut sender, now).iter().enumerate() {
+            if said(&sender, packet, now, 0).abs_capture_time.is_some() {
+                told.push((n, at));
+            }
+        }
+    }
+    assert_eq!(told, [(0, 0), (10, 0), (20, 0)]);
 }
 
 #[test]
