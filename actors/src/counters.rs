@@ -135,6 +135,10 @@ pub struct RtpCounters {
 pub struct TransportCounters {
     /// Round trip, ms; 0 before it is known.
     pub rtt_ms: Gauge,
+    /// Transport-wide feedback of the peer.
+    pub feedback_received: Count,
+    /// Transport-wide feedback to the peer.
+    pub feedback_sent: Count,
     /// Our address of the selected pair.
     pub local: Text,
     /// The peer's address of the selected pair.

@@ -33,6 +33,7 @@ pub mod rtcp_reporter;
 pub mod rtp_receiver;
 pub mod rtp_sender;
 pub mod sctp_association;
+pub mod sent_packets;
 pub mod server_trust;
 pub mod signaling_connection;
 pub mod slot;

@@ -13,7 +13,7 @@ use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Deadline, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::rtcp::reporter::{Figures, Output, Reporter as Machine, ReporterSettings};
-use roomrtc_protocol::rtp::receiver::Captured;
+use roomrtc_protocol::rtp::receiver::{Arrival, Captured};
 use roomrtc_protocol::rtp::sender::SentFigures;
 use roomrtc_protocol::rtp::sequence::ReceptionFigures;
 use roomrtc_protocol::time::WallClock;
@@ -25,6 +25,7 @@ use crate::encoder::{ForceKeyframe, SetBitrate, SetExpectedLoss};
 use crate::ice_agent::SendDatagrams;
 use crate::playout::ClockMapping;
 use crate::rtp_sender::ResendPackets;
+use crate::sent_packets::SentPackets;
 use crate::srtp::Srtp;
 use crate::stats::RtcpStats;
 
@@ -53,6 +54,10 @@ pub struct StreamReceived {
     /// When it says a frame was captured.
     pub captured: Option<Captured>,
 }
+
+/// From a receiver: which packets of the transport came, for the peer to know.
+#[derive(Clone, Debug)]
+pub struct PacketsArrived(pub Vec<Arrival>);
 
 /// From a receiver: ask the peer to send these again.
 #[derive(Clone, Debug)]
@@ -83,6 +88,7 @@ roomrtc_kit::mail! {
     RtcpDatagrams: newest(BATCHES_WAITING), |packets| brief::datagrams(&packets.0);
     StreamSent: newest(TOTALS_WAITING), |sent| sent.kind.to_string();
     StreamReceived: newest(TOTALS_WAITING), |received| received.kind.to_string();
+    PacketsArrived: newest(BATCHES_WAITING), |arrivals| format!("{} packets", arrivals.0.len());
     RequestResend: newest(BATCHES_WAITING), |lost| format!("{} {:?}", lost.kind, lost.sequences);
     RequestKeyframe: newest(TOTALS_WAITING), |request| request.kind.to_string();
     SendBye;
@@ -95,6 +101,8 @@ pub struct RtcpReporterSetup {
     pub settings: ReporterSettings,
     /// The call's keys.
     pub srtp: Srtp,
+    /// What was sent, for the peer's feedback.
+    pub sent: SentPackets,
     /// What the next life inherits.
     pub keep: Keep<Machine>,
     /// Where packets go.
@@ -158,7 +166,7 @@ impl RtcpReporter {
         self.deadline.arm(self.machine.next_timeout(), ctx);
     }
 
-    fn carry_out(&self, output: Output, batch: &mut Vec<Bytes>) {
+    fn carry_out(&mut self, output: Output, batch: &mut Vec<Bytes>) {
         let transport = &self.setup.counters.transport;
         match output {
             Output::Transmit(packet) => match self.setup.srtp.protect_rtcp(&packet) {
@@ -170,6 +178,12 @@ impl RtcpReporter {
                     sender.tell(ResendPackets(sequences));
                 }
             }
+            Output::Feedback(feedback) => {
+                transport.feedback_received.one();
+                let delivered = self.setup.sent.resolve(&feedback);
+                self.machine.delivered(now(), &delivered);
+            }
+            Output::OwnFeedback => transport.feedback_sent.one(),
             Output::ForceKeyFrame => {
                 self.setup.counters.video_rtp.pli_received.one();
                 if let Some(encoder) = &self.setup.encoder {
@@ -287,6 +301,15 @@ impl Handler<StreamReceived> for RtcpReporter {
         if let Some(captured) = captured {
             self.machine.captured(kind, captured);
         }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<PacketsArrived> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, PacketsArrived(arrivals): PacketsArrived, ctx: &mut Context<Self>) {
+        self.machine.arrived(now(), &arrivals);
         self.drive(ctx);
     }
 }

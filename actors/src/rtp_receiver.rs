@@ -25,7 +25,7 @@ use crate::call_events::FirstPacket;
 use crate::counters::{Counters, RtpCounters};
 use crate::decoder::DecodeFrame;
 use crate::playout::PlayPacket;
-use crate::rtcp_reporter::{RequestKeyframe, RequestResend, RtcpReporter, StreamReceived};
+use crate::rtcp_reporter::{PacketsArrived, RequestKeyframe, RequestResend, RtcpReporter, StreamReceived};
 use crate::srtp::Srtp;
 
 /// From the ICE agent: protected packets of this medium.
@@ -81,6 +81,8 @@ impl Sink {
 pub struct ReporterPorts {
     /// What came.
     pub received: Port<StreamReceived>,
+    /// Which packets of the transport came.
+    pub arrived: Port<PacketsArrived>,
     /// What to ask for again.
     pub resend: Port<RequestResend>,
     /// That a key frame is needed.
@@ -91,6 +93,7 @@ impl From<&Addr<RtcpReporter>> for ReporterPorts {
     fn from(reporter: &Addr<RtcpReporter>) -> Self {
         ReporterPorts {
             received: reporter.port(),
+            arrived: reporter.port(),
             resend: reporter.port(),
             key_frame: reporter.port(),
         }
@@ -264,6 +267,10 @@ impl Handler<RtpDatagrams> for RtpReceiver {
             self.receive(datagram);
         }
         self.drive(now, ctx);
+        let arrivals = self.machine.take_arrivals();
+        if !arrivals.is_empty() {
+            self.setup.reporter.arrived.tell(PacketsArrived(arrivals));
+        }
         self.report(now);
     }
 }

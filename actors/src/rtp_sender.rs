@@ -29,6 +29,7 @@ use crate::counters::{Counters, RtpCounters};
 use crate::encoder::ForceKeyframe;
 use crate::ice_agent::SendDatagrams;
 use crate::rtcp_reporter::StreamSent;
+use crate::sent_packets::SentPackets;
 use crate::srtp::Srtp;
 
 /// From the encoder: a picture or a packet of sound to send.
@@ -68,6 +69,8 @@ pub struct RtpSenderSetup {
     pub settings: SenderSettings,
     /// The call's keys.
     pub srtp: Srtp,
+    /// Numbers the packets of the transport, where the peer tells which came.
+    pub sent: SentPackets,
     /// What the next life inherits.
     pub keep: Keep<Resume>,
     /// Where packets go.
@@ -204,14 +207,23 @@ impl RtpSender {
     }
 
     fn protect(&mut self, packet: &OutgoingPacket, now: Instant) -> Option<Bytes> {
-        self.scratch.clear();
-        self.machine.as_ref()?.write(packet, now, None, &mut self.scratch);
-        let protected = self
-            .setup
-            .srtp
-            .protect_rtp(&self.scratch)
-            .inspect_err(|error| tracing::debug!(%error, "packet not sent"))
-            .ok()?;
+        let (machine, srtp, scratch) = (self.machine.as_ref()?, &self.setup.srtp, &mut self.scratch);
+        let mut make = |number| {
+            scratch.clear();
+            machine.write(packet, now, number, scratch);
+            srtp.protect_rtp(scratch)
+                .inspect_err(|error| tracing::debug!(%error, "packet not sent"))
+                .ok()
+        };
+        let counted = self.setup.settings.extensions.ids.transport_sequence.is_some();
+        let protected = match counted {
+            true => {
+                let video = self.setup.kind == MediaKind::Video;
+                let picture = if video { packet.fresh_bytes() } else { 0 };
+                self.setup.sent.number(now, picture, |number| make(Some(number)))
+            }
+            false => make(None),
+        }?;
         if self.setup.settings.rtx.is_none() && self.setup.kind == MediaKind::Video {
             self.repeatable
                 .insert(now, packet.header.sequence_number, protected.clone());

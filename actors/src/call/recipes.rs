@@ -2,6 +2,8 @@
 //!
 //! Plain functions from settings to settings; [`tree`](super::tree) adds the addresses.
 
+use std::time::Duration;
+
 use roomrtc_kit::config::{Config, H264Encoder, Play, SrtpProfile};
 use roomrtc_media::audio_codec::OpusSettings;
 use roomrtc_media::capture::{AudioFormat, VideoFormat};
@@ -243,6 +245,25 @@ pub(super) fn estimator(config: &Config) -> EstimatorSettings {
         heavy_loss: config.rtcp.loss_high_percent / 100.0,
         growth: config.rtcp.increase_percent / 100.0,
     }
+}
+
+/// How often the peer is told which of its packets came, if it wants to know of any.
+pub(super) fn feedback_interval(
+    config: &Config,
+    audio: Option<&NegotiatedAudio>,
+    video: Option<&NegotiatedVideo>,
+) -> Option<Duration> {
+    let audio = audio.map(|audio| audio.receive_extensions);
+    let video = video.map(|video| video.receive_extensions);
+    let mut streams = [audio, video].into_iter().flatten();
+    streams
+        .any(|extensions| extensions.ids.transport_sequence.is_some())
+        .then(|| config.rtcp.transport_feedback_interval())
+}
+
+/// Whether RTCP may go without a report in front: all media share one transport, so all have to agree.
+pub(super) fn reduced_size(audio: Option<&NegotiatedAudio>, video: Option<&NegotiatedVideo>) -> bool {
+    audio.is_none_or(|audio| audio.reduced_size) && video.is_none_or(|video| video.reduced_size)
 }
 
 /// Which payload types are whose, retransmissions included.

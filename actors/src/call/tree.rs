@@ -42,6 +42,7 @@ use crate::rtcp_reporter::{RtcpReporter, SendBye, wall_clock};
 use crate::rtp_receiver::RtpReceiver;
 use crate::rtp_sender::RtpSender;
 use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation};
+use crate::sent_packets::SentPackets;
 use crate::srtp::Srtp;
 use crate::stats::collector::{Stats, StatsSetup};
 use crate::ui_bridge::{MediaChoice, TransferId};
@@ -76,6 +77,7 @@ pub(crate) struct Tree {
     soil: Soil,
     counters: Arc<Counters>,
     srtp: Srtp,
+    sent: SentPackets,
     /// The clock of our reports and packets.
     wall: WallClock,
     media_started: AtomicBool,
@@ -113,6 +115,7 @@ impl Tree {
             soil,
             counters: Arc::default(),
             srtp: Srtp::default(),
+            sent: SentPackets::default(),
             wall: wall_clock(),
             media_started: AtomicBool::new(false),
             media_leaving: AtomicUsize::new(0),

@@ -24,6 +24,7 @@ use crate::ice_agent::SendDatagrams;
 use crate::playout::ClockMapping;
 use crate::rtcp_reporter::{EncoderPorts, RtcpDatagrams, RtcpReporterSetup, wall_clock};
 use crate::rtp_sender::{self, RtpSender, RtpSenderSetup, SendFrame};
+use crate::sent_packets::SentPackets;
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -145,6 +146,7 @@ impl Story {
         let receiver = Addr::new(format!("{name}/receiver"));
         let reporters = ["ana", "ben"].map(|end| Addr::<RtcpReporter>::new(format!("{name}/{end}")));
         let keys = [Srtp::default(), Srtp::default()];
+        let sent = SentPackets::default();
         let counters = [Arc::<Counters>::default(), Arc::default()];
         let there = wire(
             &format!("{name}/there"),
@@ -154,7 +156,7 @@ impl Story {
         );
         let back = wire(&format!("{name}/back"), None, reporters[0].port(), |_| false);
 
-        let setup = sender_setup(&keys[0], &there, &reporters[0], &ear, &counters[0]);
+        let setup = sender_setup((&keys[0], &sent), &there, &reporters[0], &ear, &counters[0]);
         run(&format!("{name}/sender"), &sender, move || {
             RtpSender::new(setup.clone())
         });
@@ -163,7 +165,7 @@ impl Story {
             RtpReceiver::new(setup.clone())
         });
         for (at, (reporter, wire)) in reporters.iter().zip([&there, &back]).enumerate() {
-            let setup = reporter_setup(at, &keys[at], wire, &sender, &ear, &counters[at]);
+            let setup = reporter_setup(at, (&keys[at], &sent), wire, &sender, &ear, &counters[at]);
             run(&format!("{name}/reporter{at}"), reporter, move || {
                 RtcpReporter::new(setup.clone())
             });
@@ -279,7 +281,7 @@ fn wire(
 }
 
 fn sender_setup(
-    srtp: &Srtp,
+    (srtp, sent): (&Srtp, &SentPackets),
     wire: &Addr<Wire>,
     reporter: &Addr<RtcpReporter>,
     encoder: &Addr<Ear>,
@@ -296,6 +298,7 @@ fn sender_setup(
         kind: MediaKind::Video,
         settings: rtp_sender::settings(&RtpConfig::default(), stream, wall_clock()),
         srtp: srtp.clone(),
+        sent: sent.clone(),
         keep: Keep::default(),
         ice: wire.port(),
         reporter: reporter.port(),
@@ -334,7 +337,7 @@ fn receiver_setup(
 
 fn reporter_setup(
     at: usize,
-    srtp: &Srtp,
+    (srtp, sent): (&Srtp, &SentPackets),
     wire: &Addr<Wire>,
     sender: &Addr<RtpSender>,
     ear: &Addr<Ear>,
@@ -352,10 +355,13 @@ fn reporter_setup(
             )],
             wall: wall_clock(),
             min_interval: Duration::from_millis(50),
+            feedback_interval: Some(Duration::from_millis(20)),
+            reduced_size: true,
             estimator: Default::default(),
             seed: u64::from(local),
         },
         srtp: srtp.clone(),
+        sent: sent.clone(),
         keep: Keep::default(),
         ice: wire.port(),
         encoder: (at == 0).then(|| EncoderPorts {
@@ -478,4 +484,36 @@ async fn reports_carry_the_clocks_the_round_trip_and_requests() {
     };
     tokio::time::timeout(PATIENCE, measured).await.expect("in time");
     assert!(ana.round_trip().unwrap() < Duration::from_millis(50));
+}
+
+#[actix_rt::test]
+async fn the_sender_hears_which_packets_came_also_of_a_sender_that_was_started_anew() {
+    let mut story = Story::new("feedback", |_| false).with_keys();
+    Directory::allow_chaos(true);
+    let [ana, ben] = story.counters.clone();
+    let heard = || async {
+        let before = ana.transport.feedback_received.now();
+        let told = async {
+            while ana.transport.feedback_received.now() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.expect("in time");
+    };
+    story.send(true, 20_000);
+    heard().await;
+    assert!(Directory::order("feedback/sender", Order::Panic));
+    // What is still on its way is heard of once or twice.
+    let enough = ana.transport.feedback_received.now() + 5;
+    let heard_again = async {
+        while ana.transport.feedback_received.now() < enough {
+            story.send(true, 5_000);
+            let _ = tokio::time::timeout(Duration::from_millis(20), story.news.recv()).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard_again)
+        .await
+        .expect("in time");
+    assert!(ben.transport.feedback_sent.now() >= ana.transport.feedback_received.now());
+    assert_eq!(ana.transport.rtcp_refused.now(), 0);
 }

@@ -163,6 +163,8 @@ fn transport(counters: &Counters) -> TransportStats {
         dtls: transport.dtls.now(),
         srtp: transport.srtp.now(),
         available_kbps: transport.available_kbps.now(),
+        feedback_received: transport.feedback_received.now(),
+        feedback_sent: transport.feedback_sent.now(),
     }
 }
 

@@ -145,6 +145,10 @@ pub struct TransportStats {
     pub srtp: String,
     /// What congestion control allows us to send, kbit/s.
     pub available_kbps: f64,
+    /// Transport-wide feedback from the peer, since the start.
+    pub feedback_received: u64,
+    /// Transport-wide feedback to the peer, since the start.
+    pub feedback_sent: u64,
 }
 
 /// A report block (RFC 3550 §6.4.1).

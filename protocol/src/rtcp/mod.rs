@@ -1,20 +1,27 @@
 //! RTCP, the RTP Control Protocol: what the ends tell each other about the media they send and receive.
 //!
-//! Reading order: [`packet`] (the packets and how they are read and written), [`interval`] (how often), then
-//! [`reporter`], the machine that sends reports and requests and understands the peer's.
+//! Reading order: [`packet`] (the packets and how they are read and written, the long ones in [`transport_feedback`] and
+//! [`remb`]), [`interval`] (how often), [`arrivals`] and [`path_reporter`] (which packets came), then [`reporter`], the
+//! machine that sends reports and requests and understands the peer's.
 //!
 //! | RFC | what |
 //! |---|---|
 //! | 3550 §6 | sender and receiver reports, descriptions, goodbye |
 //! | 4585 | NACK, picture loss indication, immediate feedback |
 //! | 5104 | full intra request |
-//! | 5506 | packets without a report in front are accepted |
+//! | 5506 | packets without a report in front: accepted always, sent where both agreed |
+//! | draft-holmer-rmcat-transport-wide-cc-extensions-01 | transport-wide feedback |
+//! | draft-alvestrand-rmcat-remb-03 | the receiver's estimate, taken as a ceiling |
 
 use thiserror::Error;
 
+pub mod arrivals;
 pub mod interval;
 pub mod packet;
+pub mod path_reporter;
+pub mod remb;
 pub mod reporter;
+pub mod transport_feedback;
 
 /// Why bytes are not RTCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -33,4 +40,10 @@ pub enum Error {
     /// The padding count is zero, larger than the packet, or in a packet that is not the last.
     #[error("padding does not fit")]
     Padding,
+    /// Feedback about more packets than make sense.
+    #[error("feedback about {0} packets")]
+    TooMany(u16),
+    /// A value that means nothing.
+    #[error("a reserved value")]
+    Reserved,
 }

@@ -11,6 +11,8 @@
 //! ```
 
 use super::Error;
+use super::remb::Remb;
+use super::transport_feedback::TransportFeedback;
 use crate::time::NtpTime;
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1).
@@ -23,11 +25,14 @@ mod kind {
     pub(super) const PAYLOAD_FEEDBACK: u8 = 206;
 }
 
-/// Feedback formats, in the place of the count (RFC 4585 §6.2.1, §6.3.1; RFC 5104 §4.3.1).
+/// Feedback formats, in the place of the count (RFC 4585 §6.2.1, §6.3.1, §6.4; RFC 5104 §4.3.1;
+/// draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
 mod format {
     pub(super) const NACK: u8 = 1;
     pub(super) const PICTURE_LOSS: u8 = 1;
     pub(super) const FULL_INTRA: u8 = 4;
+    pub(super) const TRANSPORT_WIDE: u8 = 15;
+    pub(super) const APPLICATION: u8 = 15;
 }
 
 /// The CNAME item of a source description (RFC 3550 §6.5.1).
@@ -83,6 +88,10 @@ pub enum RtcpPacket {
         /// The streams, each with a number that is new for each new request.
         requests: Vec<(u32, u8)>,
     },
+    /// Which packets of the transport came, and when.
+    TransportFeedback(TransportFeedback),
+    /// How much the receiver takes at most.
+    Remb(Remb),
 }
 
 /// A sender's figures (RFC 3550 §6.4.1).
@@ -180,6 +189,12 @@ fn parse_one(count: u8, kind: u8, mut body: Reader<'_>) -> Result<Option<RtcpPac
                 requests: parse_intra_requests(&mut body)?,
             }
         }
+        (kind::TRANSPORT_FEEDBACK, format::TRANSPORT_WIDE) => {
+            RtcpPacket::TransportFeedback(TransportFeedback::parse(&mut body)?)
+        }
+        (kind::PAYLOAD_FEEDBACK, format::APPLICATION) => {
+            return Ok(Remb::parse(&mut body)?.map(RtcpPacket::Remb));
+        }
         _ => return Ok(None),
     }))
 }
@@ -266,7 +281,7 @@ fn parse_intra_requests(body: &mut Reader<'_>) -> Result<Vec<(u32, u8)>, Error> 
 }
 
 /// Takes bytes off the front.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, needed: usize) -> Result<&'a [u8], Error> {
@@ -278,7 +293,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(Error::Truncated {
             needed: N,
             left: self.0.len(),
@@ -287,7 +302,7 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    fn u32(&mut self) -> Result<u32, Error> {
+    pub(super) fn u32(&mut self) -> Result<u32, Error> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 }
@@ -352,6 +367,14 @@ impl RtcpPacket {
                     words(out, &[*ssrc, u32::from(*number) << 24]);
                 }
                 (kind::PAYLOAD_FEEDBACK, format::FULL_INTRA)
+            }
+            RtcpPacket::TransportFeedback(feedback) => {
+                feedback.write(out);
+                (kind::TRANSPORT_FEEDBACK, format::TRANSPORT_WIDE)
+            }
+            RtcpPacket::Remb(remb) => {
+                remb.write(out);
+                (kind::PAYLOAD_FEEDBACK, format::APPLICATION)
             }
         }
     }

@@ -5,17 +5,26 @@
 //! [`Reporter::poll_output`]. Each medium has a compound packet of its own: its sender or receiver report, the
 //! canonical name that ties sound to picture, and at times a request.
 //!
-//! Requests leave at once: a call is small enough for the immediate feedback mode (RFC 4585 §3.3).
+//! Requests leave at once: a call is small enough for the immediate feedback mode (RFC 4585 §3.3). Which packets of the
+//! transport came is told in short intervals, between the reports.
+
+mod stream;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+pub use self::stream::{Figures, StreamSettings};
+
+use self::stream::Stream;
 use super::packet::{ReportBlock, RtcpPacket, SenderInfo, parse_compound, write_compound};
+use super::path_reporter::PathReporter;
+use super::transport_feedback::TransportFeedback;
 use super::{Error, interval};
 use crate::MediaKind;
-use crate::congestion::estimator::{Estimator, EstimatorSettings, PathReport};
-use crate::rtp::payload::PayloadFormat;
-use crate::rtp::receiver::Captured;
+use crate::congestion::controller::RateController;
+use crate::congestion::estimator::{EstimatorSettings, PathReport};
+use crate::congestion::sent_log::Delivered;
+use crate::rtp::receiver::{Arrival, Captured};
 use crate::rtp::sender::SentFigures;
 use crate::rtp::sequence::ReceptionFigures;
 use crate::time::{NtpTime, SenderClock, WallClock, from_compact, to_compact};
@@ -40,35 +49,14 @@ pub struct ReporterSettings {
     pub wall: WallClock,
     /// Time between reports, on average, at least.
     pub min_interval: Duration,
+    /// Time between two transport-wide feedbacks, at least; `None` where none were negotiated.
+    pub feedback_interval: Option<Duration>,
+    /// Both sides take requests and feedback without a report in front (RFC 5506).
+    pub reduced_size: bool,
     /// The bounds of the send rate.
     pub estimator: EstimatorSettings,
     /// Any number; it spreads the reports of many calls.
     pub seed: u64,
-}
-
-/// One medium of a call.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamSettings {
-    /// Which.
-    pub kind: MediaKind,
-    /// Our SSRC, for reports even where nothing is sent.
-    pub local: u32,
-    /// The peer's, where signaled.
-    pub remote: Option<u32>,
-    /// Ticks of its media clock a second.
-    pub clock_rate: u32,
-}
-
-impl StreamSettings {
-    /// A medium in its payload format.
-    pub fn new(kind: MediaKind, format: PayloadFormat, local: u32, remote: Option<u32>) -> Self {
-        StreamSettings {
-            kind,
-            local,
-            remote,
-            clock_rate: format.clock_rate(),
-        }
-    }
 }
 
 /// What a reporter wants done.
@@ -83,6 +71,11 @@ pub enum Output {
         /// These.
         sequences: Vec<u16>,
     },
+    /// The peer tells which packets of the transport came. Who knows what was sent is to answer with
+    /// [`Reporter::delivered`].
+    Feedback(TransportFeedback),
+    /// The peer was told which packets of the transport came.
+    OwnFeedback,
     /// The peer needs a key frame.
     ForceKeyFrame,
     /// The peer's clocks, for lip sync.
@@ -114,48 +107,13 @@ pub enum Output {
     Goodbye,
 }
 
-/// A report block in plain units.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// Loss since the last report, 0 to 1.
-    pub fraction_lost: f64,
-    /// Packets lost so far.
-    pub lost: i64,
-    /// Interarrival jitter, ms.
-    pub jitter_ms: f64,
-}
-
-impl Figures {
-    fn of(block: &ReportBlock, clock_rate: u32) -> Self {
-        Figures {
-            fraction_lost: f64::from(block.fraction_lost) / 256.0,
-            lost: i64::from(block.lost),
-            jitter_ms: f64::from(block.jitter) * 1000.0 / f64::from(clock_rate.max(1)),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Stream {
-    settings: StreamSettings,
-    sent: Option<SentFigures>,
-    /// The bytes sent when the peer last reported, and when that was.
-    sent_at_report: Option<(u32, Instant)>,
-    received: Option<ReceptionFigures>,
-    reported: ReceptionFigures,
-    /// The peer's last sender report: its compact time and when it came.
-    last_sender_report: Option<(u32, Instant)>,
-    /// What it told of a frame before that.
-    captured: Option<Captured>,
-    last_intra_request: Option<u8>,
-}
-
 /// The machine. A clone of it is what a next life of its actor goes on with.
 #[derive(Clone, Debug)]
 pub struct Reporter {
     settings: ReporterSettings,
     streams: Vec<Stream>,
-    estimator: Estimator,
+    controller: RateController,
+    path: Option<PathReporter>,
     announced: u64,
     round_trip: Option<Duration>,
     average_bytes: usize,
@@ -167,19 +125,13 @@ pub struct Reporter {
 impl Reporter {
     /// A reporter that has nothing to say yet. It announces the starting rate.
     pub fn new(settings: ReporterSettings) -> Self {
-        let stream = |settings: &StreamSettings| Stream {
-            settings: *settings,
-            sent: None,
-            sent_at_report: None,
-            received: None,
-            reported: ReceptionFigures::default(),
-            last_sender_report: None,
-            captured: None,
-            last_intra_request: None,
-        };
         Reporter {
-            streams: settings.streams.iter().map(stream).collect(),
-            estimator: Estimator::new(settings.estimator),
+            streams: settings.streams.iter().copied().map(Stream::new).collect(),
+            controller: RateController::new(settings.estimator),
+            path: settings
+                .feedback_interval
+                .filter(|_| !settings.streams.is_empty())
+                .map(PathReporter::new),
             announced: settings.estimator.start,
             round_trip: None,
             average_bytes: FIRST_REPORT_BYTES + LOWER_HEADERS,
@@ -253,6 +205,20 @@ impl Reporter {
         self.request(kind, |sender, media| RtcpPacket::PictureLoss { sender, media });
     }
 
+    /// Packets of the transport came.
+    pub fn arrived(&mut self, now: Instant, arrivals: &[Arrival]) {
+        if let Some(path) = &mut self.path {
+            path.arrived(now, arrivals);
+        }
+    }
+
+    /// Packets of ours have arrived, in the order in which they were sent.
+    pub fn delivered(&mut self, now: Instant, packets: &[Delivered]) {
+        let round_trip = self.round_trip.unwrap_or_default();
+        self.controller.on_delivered(now, packets, round_trip);
+        self.announce();
+    }
+
     /// Takes a decrypted datagram.
     ///
     /// # Errors
@@ -264,8 +230,9 @@ impl Reporter {
         Ok(())
     }
 
-    /// Sends the reports that are due.
+    /// Sends the reports and the feedback that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.tell_arrivals(now);
         if self.next_report.is_none_or(|at| at > now) {
             return;
         }
@@ -277,7 +244,7 @@ impl Reporter {
             }
         }
         let average = interval::average(
-            self.estimator.available(),
+            self.controller.available(),
             self.average_bytes,
             self.settings.min_interval,
         );
@@ -301,7 +268,8 @@ impl Reporter {
 
     /// When to call [`Self::handle_timeout`].
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.next_report
+        let feedback = self.path.as_ref().and_then(PathReporter::next_timeout);
+        [self.next_report, feedback].into_iter().flatten().min()
     }
 
     /// The round trip, averaged.
@@ -309,7 +277,6 @@ impl Reporter {
         self.round_trip
     }
 
-    /// RFC 4585 §3.1: a minimal compound is an empty receiver report, the name, and the request.
     fn request(&mut self, kind: MediaKind, make: impl FnOnce(u32, u32) -> RtcpPacket) {
         let Some(at) = self
             .streams
@@ -320,12 +287,37 @@ impl Reporter {
         };
         let StreamSettings { local, remote, .. } = self.streams[at].settings;
         let Some(remote) = remote else { return };
+        self.transmit_early(at, make(local, remote));
+    }
+
+    /// Feedback is about the whole transport; it goes under the name of one stream, pictures rather than sound.
+    fn tell_arrivals(&mut self, now: Instant) {
+        let Some((at, stream)) = self.streams.iter().enumerate().next_back() else {
+            return;
+        };
+        let StreamSettings { local, remote, .. } = stream.settings;
+        while let Some(path) = &mut self.path
+            && let Some(feedback) = path.poll(now, local, remote.unwrap_or_default())
+        {
+            self.transmit_early(at, RtcpPacket::TransportFeedback(feedback));
+            self.outputs.push_back(Output::OwnFeedback);
+        }
+    }
+
+    /// Between reports: RFC 4585 §3.1 asks for an empty receiver report and the name in front, RFC 5506 lets them go.
+    fn transmit_early(&mut self, at: usize, packet: RtcpPacket) {
+        if self.settings.reduced_size {
+            return self
+                .outputs
+                .push_back(Output::Transmit(write_compound(&[packet])));
+        }
         let report = RtcpPacket::ReceiverReport {
-            ssrc: local,
+            ssrc: self.streams[at].settings.local,
             reports: vec![],
         };
         let name = self.description(at);
-        self.transmit(&[report, name, make(local, remote)]);
+        self.outputs
+            .push_back(Output::Transmit(write_compound(&[report, name, packet])));
     }
 
     fn transmit(&mut self, packets: &[RtcpPacket]) {
@@ -414,6 +406,13 @@ impl Reporter {
                 }
             }
             RtcpPacket::FullIntraRequest { requests, .. } => self.handle_intra_requests(&requests),
+            RtcpPacket::TransportFeedback(feedback) => self.outputs.push_back(Output::Feedback(feedback)),
+            RtcpPacket::Remb(remb) => {
+                if remb.ssrcs.iter().any(|ssrc| self.local_stream(*ssrc).is_some()) {
+                    self.controller.on_ceiling(remb.bitrate);
+                    self.announce();
+                }
+            }
         }
     }
 
@@ -451,7 +450,7 @@ impl Reporter {
                     round_trip: measured,
                     sent,
                 };
-                self.estimator.on_report(now, path);
+                self.controller.on_report(now, path);
                 self.announce();
             }
         }
@@ -469,7 +468,7 @@ impl Reporter {
 
     /// Tells the encoder of changes worth its while, of 2 % or more.
     fn announce(&mut self) {
-        let available = self.estimator.available();
+        let available = self.controller.available();
         if available.abs_diff(self.announced) * 50 >= self.announced {
             self.announced = available;
             self.outputs.push_back(Output::Available(available));
@@ -499,16 +498,6 @@ impl Reporter {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         (self.random >> 16) as u32
-    }
-}
-
-impl Stream {
-    /// The rate at which payload was sent since the last report, bit/s; `None` at the first.
-    fn sent_since_report(&mut self, now: Instant) -> Option<u64> {
-        let octets = self.sent.as_ref()?.octets;
-        let (before, at) = self.sent_at_report.replace((octets, now))?;
-        let seconds = now.saturating_duration_since(at).as_secs_f64();
-        (seconds > 0.0).then(|| (f64::from(octets.wrapping_sub(before)) * 8.0 / seconds) as u64)
     }
 }
 

@@ -121,6 +121,16 @@ pub struct OutgoingPacket {
     payload: Fragment,
 }
 
+impl OutgoingPacket {
+    /// Bytes of a frame that is sent for the first time; 0 in a retransmission.
+    pub fn fresh_bytes(&self) -> usize {
+        match self.original_sequence {
+            None => self.payload.len(),
+            Some(_) => 0,
+        }
+    }
+}
+
 /// What a sender wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

@@ -6,8 +6,9 @@ use super::section::{Direction, MediaSection};
 use crate::rtp::extension::{Extension, Mid, StreamExtensions};
 
 /// The numbers our own offers give to extensions, the same in all sections, as RFC 9143 §10 asks for: those browsers use.
-const OFFERED: [(u8, Extension); 3] = [
+const OFFERED: [(u8, Extension); 4] = [
     (2, Extension::AbsSendTime),
+    (3, Extension::TransportSequence),
     (4, Extension::Mid),
     (5, Extension::AbsCaptureTime),
 ];
@@ -77,8 +78,13 @@ pub(super) fn answered(offered: &[Extmap]) -> Vec<Extmap> {
         .collect()
 }
 
-/// What two sections agree on, for what we send and for what we receive.
-pub(super) fn settled(ours: &MediaSection, theirs: &MediaSection) -> (StreamExtensions, StreamExtensions) {
+/// What two sections agree on, for what we send and for what we receive. Packets are numbered only where both give
+/// `feedback` about the numbers.
+pub(super) fn settled(
+    ours: &MediaSection,
+    theirs: &MediaSection,
+    feedback: bool,
+) -> (StreamExtensions, StreamExtensions) {
     let mid = Mid::new(ours.mid.as_bytes());
     let nothing = StreamExtensions {
         mid,
@@ -90,6 +96,9 @@ pub(super) fn settled(ours: &MediaSection, theirs: &MediaSection) -> (StreamExte
         let Some(other) = theirs.extensions.iter().find(same) else {
             continue;
         };
+        if map.extension == Extension::TransportSequence && !feedback {
+            continue;
+        }
         let direction = map.direction.and(other.direction.reversed());
         if direction.send {
             send.ids.set(map.extension, map.id);
@@ -145,15 +154,27 @@ mod tests {
         let time = Extension::AbsSendTime.uri();
         let ours = section(&[&format!("4 {MID}"), &format!("9/sendonly {time}")]);
         let theirs = section(&[&format!("4/sendonly {MID}"), &format!("9/recvonly {time}")]);
-        let (send, receive) = settled(&ours, &theirs);
+        let (send, receive) = settled(&ours, &theirs, true);
         assert_eq!((send.ids.mid, send.ids.abs_send_time), (None, Some(9)));
         assert_eq!((receive.ids.mid, receive.ids.abs_send_time), (Some(4), None));
         assert_eq!(send.mid, Mid::new(b"1"));
     }
 
     #[test]
+    fn packets_are_numbered_only_where_there_is_feedback() {
+        let number = format!("3 {}", Extension::TransportSequence.uri());
+        let section = section(&[&number, &format!("4 {MID}")]);
+        for feedback in [true, false] {
+            let (send, receive) = settled(&section, &section, feedback);
+            assert_eq!(send.ids.transport_sequence, feedback.then_some(3));
+            assert_eq!((receive, send.ids.mid), (send, Some(4)));
+        }
+    }
+
+    #[test]
     fn an_identifier_that_was_changed_in_the_answer_does_not_count() {
-        let (send, receive) = settled(&section(&[&format!("4 {MID}")]), &section(&[&format!("5 {MID}")]));
+        let (ours, theirs) = (section(&[&format!("4 {MID}")]), section(&[&format!("5 {MID}")]));
+        let (send, receive) = settled(&ours, &theirs, true);
         assert_eq!((send.ids.mid, receive.ids.mid), (None, None));
     }
 

@@ -16,8 +16,11 @@ use crate::VideoCodec;
 const DEFAULT_MAX_MESSAGE_SIZE: u64 = 65_536;
 /// RFC 8841 §6.1: zero means messages of any size.
 const ANY_MESSAGE_SIZE: u64 = 0;
-/// The feedback we offer and give for pictures: NACK (RFC 4585), PLI (RFC 4585), FIR (RFC 5104).
-const VIDEO_FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
+/// Which packets of the transport came (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+const TRANSPORT_FEEDBACK: &str = "transport-cc";
+/// The feedback we offer and understand for pictures: NACK (RFC 4585), PLI (RFC 4585), FIR (RFC 5104), the receiver's
+/// estimate (draft-alvestrand-rmcat-remb-03).
+const VIDEO_FEEDBACK: [&str; 5] = ["nack", "nack pli", "ccm fir", "goog-remb", TRANSPORT_FEEDBACK];
 /// What an Opus receiver tells the sender (RFC 7587 §6.1).
 const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1;stereo=1";
 
@@ -211,6 +214,7 @@ fn opus(payload_type: u8) -> Codec {
     let codec = Codec::new(payload_type, "opus", OPUS_CLOCK_RATE).with_parameters(OPUS_PARAMETERS);
     Codec {
         channels: Some(STEREO),
+        feedback: vec![TRANSPORT_FEEDBACK.to_owned()],
         ..codec
     }
 }
@@ -273,7 +277,9 @@ impl LocalParameters {
                     .codecs
                     .iter()
                     .find(|codec| codec.is("opus", OPUS_CLOCK_RATE))?;
-                section.codecs = vec![opus(theirs.payload_type)];
+                let mut ours = opus(theirs.payload_type);
+                ours.feedback.retain(|feedback| theirs.has_feedback(feedback));
+                section.codecs = vec![ours];
                 self.answer_media(&mut section, offered, self.audio.as_ref()?)?;
             }
             SectionKind::Video => {
@@ -379,13 +385,15 @@ impl NegotiatedAudio {
                 .cloned()
         };
         let (receive, send) = (find(ours)?, find(theirs)?);
-        let (send_extensions, receive_extensions) = extmap::settled(ours, theirs);
+        let feedback = receive.has_feedback(TRANSPORT_FEEDBACK) && send.has_feedback(TRANSPORT_FEEDBACK);
+        let (send_extensions, receive_extensions) = extmap::settled(ours, theirs, feedback);
         Some(NegotiatedAudio {
             payload_type: send.payload_type,
             receive_payload_type: receive.payload_type,
             sources: theirs.sources.clone(),
             send_extensions,
             receive_extensions,
+            reduced_size: ours.rtcp_rsize && theirs.rtcp_rsize,
             fec: send.parameter("useinbandfec") == Some("1"),
             stereo: send.parameter("stereo") == Some("1"),
             direction: ours.direction.and(theirs.direction.reversed()),
@@ -406,7 +414,7 @@ impl NegotiatedVideo {
         let (receive, send) = (best(ours, codec)?, best(theirs, codec)?);
         let both = |feedback| receive.has_feedback(feedback) && send.has_feedback(feedback);
         let number = |codec: &Codec| codec.payload_type;
-        let (send_extensions, receive_extensions) = extmap::settled(ours, theirs);
+        let (send_extensions, receive_extensions) = extmap::settled(ours, theirs, both(TRANSPORT_FEEDBACK));
         Some(NegotiatedVideo {
             codec,
             payload_type: send.payload_type,
@@ -416,6 +424,7 @@ impl NegotiatedVideo {
             sources: theirs.sources.clone(),
             send_extensions,
             receive_extensions,
+            reduced_size: ours.rtcp_rsize && theirs.rtcp_rsize,
             nack: both("nack"),
             pli: both("nack pli"),
             fir: both("ccm fir"),

@@ -129,6 +129,8 @@ pub struct NegotiatedAudio {
     pub send_extensions: StreamExtensions,
     /// What the peer's packets say of themselves.
     pub receive_extensions: StreamExtensions,
+    /// Both take RTCP without a report in front (RFC 5506).
+    pub reduced_size: bool,
     /// The peer makes use of in-band FEC.
     pub fec: bool,
     /// The peer prefers stereo.
@@ -156,6 +158,8 @@ pub struct NegotiatedVideo {
     pub send_extensions: StreamExtensions,
     /// What the peer's packets say of themselves.
     pub receive_extensions: StreamExtensions,
+    /// Both take RTCP without a report in front (RFC 5506).
+    pub reduced_size: bool,
     /// Both do negative acknowledgements.
     pub nack: bool,
     /// Both do picture loss indications.

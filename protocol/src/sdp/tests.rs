@@ -271,7 +271,13 @@ fn a_chromium_offer_is_answered() {
     assert_eq!(video.send_extensions, extensions);
     assert_eq!(audio.receive_extensions.mid, Mid::new(b"0"));
     assert!(text.contains("a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"));
-    assert!(!text.contains("toffset") && !text.contains("goog-remb"));
+    assert!(!text.contains("toffset") && !text.contains("video-orientation"));
+    for feedback in ["111 transport-cc", "108 transport-cc", "108 goog-remb"] {
+        assert!(text.contains(&format!("a=rtcp-fb:{feedback}\r\n")), "{feedback}");
+    }
+    assert_eq!(extensions.ids.transport_sequence, Some(3));
+    assert_eq!(audio.send_extensions.ids.transport_sequence, Some(3));
+    assert!(audio.reduced_size && video.reduced_size);
 }
 
 #[test]
@@ -301,6 +307,28 @@ fn a_chromium_answer_completes_our_offer() {
     assert!(video.nack && video.pli && video.fir);
     assert_eq!(settled.audio.unwrap().payload_type, 111);
     assert_eq!(settled.data.unwrap().port, 5000);
+}
+
+#[test]
+fn without_the_feedback_or_the_small_reports_of_the_peer_there_are_none() {
+    let mut offered = offer(&client(1));
+    for section in &mut offered.sections {
+        section.rtcp_rsize = false;
+        section.codecs.iter_mut().for_each(|codec| codec.feedback.clear());
+    }
+    let (answered, settled) = answer(&client(2), &offered).unwrap();
+    let text = answered.to_string();
+    assert!(!text.contains("rtcp-fb") && !text.contains("rtcp-rsize"));
+    let (audio, video) = (settled.audio.unwrap(), settled.video.unwrap());
+    assert!(!audio.reduced_size && !video.reduced_size && !video.nack);
+    for extensions in [
+        audio.send_extensions,
+        video.send_extensions,
+        video.receive_extensions,
+    ] {
+        assert_eq!(extensions.ids.transport_sequence, None);
+        assert_eq!(extensions.ids.mid, Some(4));
+    }
 }
 
 #[test]

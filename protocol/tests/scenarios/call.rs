@@ -15,9 +15,10 @@ use rand_chacha::ChaCha8Rng;
 use roomrtc_protocol::audio::jitter_buffer::{AudioBufferSettings, AudioJitterBuffer, AudioPacket, Decision};
 use roomrtc_protocol::congestion::estimator::EstimatorSettings;
 use roomrtc_protocol::congestion::pacer::Pacing;
+use roomrtc_protocol::congestion::sent_log::{SentLog, Size};
 use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::rtcp::reporter::{self, Reporter, ReporterSettings, StreamSettings};
-use roomrtc_protocol::rtp::extension::StreamExtensions;
+use roomrtc_protocol::rtp::extension::{ExtensionIds, StreamExtensions};
 use roomrtc_protocol::rtp::jitter_buffer::{BufferLimits, ReceivedPicture};
 use roomrtc_protocol::rtp::packet::Packet;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
@@ -34,6 +35,15 @@ const VIDEO: u8 = 96;
 const RTX: Rtx = Rtx {
     payload_type: 97,
     ssrc: 30,
+};
+const EXTENSIONS: StreamExtensions = StreamExtensions {
+    ids: ExtensionIds {
+        mid: None,
+        abs_send_time: Some(2),
+        transport_sequence: Some(3),
+        abs_capture_time: None,
+    },
+    mid: None,
 };
 const ANA: [u32; 2] = [10, 20];
 const BEN: [u32; 2] = [11, 21];
@@ -58,6 +68,7 @@ pub(crate) struct Call {
     pub(crate) senders: [RtpSender; 2],
     repeatable: ResendCache<Vec<u8>>,
     ana: Reporter,
+    sent: SentLog,
     there: Link,
     back: Link,
     ben: Reporter,
@@ -97,6 +108,7 @@ impl Call {
             ],
             repeatable: ResendCache::new(ResendLimits::default()),
             ana: reporter(start, format, ANA, BEN),
+            sent: SentLog::default(),
             there,
             back,
             ben: reporter(start, format, BEN, ANA),
@@ -220,8 +232,13 @@ impl Call {
                 reporter::Output::ForceKeyFrame => self.wants_key = true,
                 reporter::Output::RoundTrip(round_trip) => self.round_trip = round_trip,
                 reporter::Output::Available(rate) => self.available.push(rate),
+                reporter::Output::Feedback(feedback) => {
+                    let delivered = self.sent.resolve(&feedback);
+                    self.ana.delivered(self.now, &delivered);
+                }
                 reporter::Output::Resend { .. }
                 | reporter::Output::Clock { .. }
+                | reporter::Output::OwnFeedback
                 | reporter::Output::PeerReport { .. }
                 | reporter::Output::OwnReport { .. }
                 | reporter::Output::Goodbye => {}
@@ -241,7 +258,13 @@ impl Call {
             sender::Output::Send(packet) => {
                 let mut bytes = vec![];
                 let sender = &self.senders[usize::from(packet.header.payload_type != AUDIO)];
-                sender.write(&packet, self.now, None, &mut bytes);
+                sender.write(&packet, self.now, Some(self.sent.number()), &mut bytes);
+                let video = packet.header.payload_type == VIDEO;
+                let size = Size {
+                    total: bytes.len(),
+                    picture: if video { packet.fresh_bytes() } else { 0 },
+                };
+                self.sent.sent(self.now, size);
                 if packet.header.payload_type == VIDEO {
                     self.repeatable
                         .insert(self.now, packet.header.sequence_number, bytes.clone());
@@ -285,6 +308,8 @@ impl Call {
                     }
                 }
             }
+            let arrivals = self.receivers[at].take_arrivals();
+            self.ben.arrived(self.now, &arrivals);
             if let Some((ssrc, figures)) = self.receivers[at].figures() {
                 self.ben.received(self.now, kind, ssrc, figures);
             }
@@ -371,7 +396,7 @@ fn sender(
         payload_type,
         ssrc,
         rtx,
-        extensions: StreamExtensions::default(),
+        extensions: EXTENSIONS,
         wall: wall(start),
         max_packet: 1180,
         resend: ResendLimits::default(),
@@ -398,7 +423,7 @@ fn audio_receiver(start: Instant) -> RtpReceiver {
         medium: Medium::Audio,
         payload_type: AUDIO,
         ssrc: Some(ANA[0]),
-        extensions: StreamExtensions::default(),
+        extensions: EXTENSIONS,
         round_trip: ms(100),
     };
     RtpReceiver::new(settings, None, start)
@@ -413,7 +438,7 @@ fn video_receiver(start: Instant, codec: VideoCodec) -> RtpReceiver {
         },
         payload_type: VIDEO,
         ssrc: Some(ANA[1]),
-        extensions: StreamExtensions::default(),
+        extensions: EXTENSIONS,
         round_trip: ms(100),
     };
     RtpReceiver::new(settings, None, start)
@@ -428,6 +453,8 @@ fn reporter(start: Instant, format: PayloadFormat, local: [u32; 2], remote: [u32
         ],
         wall: wall(start),
         min_interval: ms(500),
+        feedback_interval: Some(ms(50)),
+        reduced_size: true,
         estimator: EstimatorSettings::default(),
         seed: u64::from(local[0]),
     })

@@ -227,3 +227,47 @@ fn sound_and_picture_are_lined_up_within_a_millisecond() {
         assert!(off.abs() < 1_000_000, "sound {off} ns off");
     }
 }
+
+#[test]
+fn when_the_path_narrows_pictures_are_not_late_for_long() {
+    let seed = seed(9);
+    // 3 Mbit/s for 6 s, 0.6 Mbit/s for 14 s, then 3 again.
+    let mut call = Call::new(seed, Vp8, |start| {
+        let there = Link::new(seed)
+            .delay(ms(25))
+            .bottleneck(start, 3_000_000.0)
+            .bottleneck(start + ms(6000), 600_000.0)
+            .bottleneck(start + ms(20_000), 3_000_000.0);
+        (there, Link::new(seed + 1).delay(ms(25)))
+    });
+    call.run(secs(6));
+    let before = *call.available.last().unwrap();
+    call.run(secs(14));
+    let narrow = *call.available.last().unwrap();
+    assert!(before > 1_500_000 && narrow < 600_000, "{before}, then {narrow}");
+    // Once the rate has followed, pictures come within a quarter of a second.
+    let settled = call.start + ms(10_000);
+    let late = |call: &Call, from: Instant| {
+        let came = call.pictures.iter().filter(|picture| picture.at > from);
+        let sent_at = |timestamp| {
+            call.pictures_sent
+                .iter()
+                .find(|sent| sent.timestamp == timestamp)
+                .unwrap()
+                .at
+        };
+        let mut delays: Vec<_> = came
+            .map(|picture| picture.at - sent_at(picture.timestamp))
+            .collect();
+        delays.sort();
+        (delays.len(), delays[delays.len() * 19 / 20])
+    };
+    let (pictures, slowest) = late(&call, settled);
+    assert!(
+        pictures > 200 && slowest < ms(250),
+        "{pictures} pictures, {slowest:?}"
+    );
+    call.run(secs(20));
+    let after = *call.available.last().unwrap();
+    assert!(after > 2 * narrow, "{narrow}, then {after}");
+}

@@ -8,6 +8,10 @@ section! {
         /// Mean time between two reports (RFC 3550 §6.2; RFC 4585 §3.4 allows less than 5 s between two parties).
         report_interval_ms: u64 = 1000, range(100..=60_000), from_millis(report_interval);
 
+        /// Least time between two messages that tell the peer which of its packets came, by which it judges how fast to
+        /// send.
+        transport_feedback_interval_ms: u64 = 50, range(20..=500), from_millis(transport_feedback_interval);
+
         /// Round trip reckoned with before the first is measured.
         initial_rtt_ms: u64 = 100, range(1..=5000), from_millis(initial_rtt);
 

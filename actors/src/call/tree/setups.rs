@@ -98,10 +98,13 @@ impl Tree {
                 streams: [sound, pictures].into_iter().flatten().collect(),
                 wall: self.wall,
                 min_interval: config.rtcp.report_interval(),
+                feedback_interval: recipes::feedback_interval(config, audio, video),
+                reduced_size: recipes::reduced_size(audio, video),
                 estimator: recipes::estimator(config),
                 seed: local.seed(),
             },
             srtp: self.srtp.clone(),
+            sent: self.sent.clone(),
             keep: Keep::default(),
             ice: self.ice_agent.port(),
             encoder: video.map(|_| EncoderPorts {
@@ -139,6 +142,7 @@ impl Tree {
             kind,
             settings,
             srtp: self.srtp.clone(),
+            sent: self.sent.clone(),
             keep: match kind {
                 MediaKind::Audio => self.audio_numbers.clone(),
                 MediaKind::Video => self.video_numbers.clone(),

@@ -39,6 +39,19 @@ fn one_of_each() -> Vec<RtcpPacket> {
             sender: 7,
             requests: vec![(9, 255)],
         },
+        RtcpPacket::TransportFeedback(TransportFeedback {
+            sender: 7,
+            media: 9,
+            base: 65_535,
+            reference: 3,
+            count: 4,
+            packets: vec![Some(0), None, Some(-7)],
+        }),
+        RtcpPacket::Remb(Remb {
+            sender: 7,
+            bitrate: 2_000_000,
+            ssrcs: vec![9],
+        }),
         RtcpPacket::Goodbye(vec![7, 8]),
     ]
 }
@@ -54,7 +67,7 @@ fn the_rtcp_crate_reads_the_same() {
     let bytes = write_compound(&one_of_each());
     let packets = rtcp::packet::unmarshal(&mut &bytes[..]).unwrap();
     let names: Vec<String> = packets.iter().map(|packet| format!("{packet}")).collect();
-    assert_eq!(packets.len(), 7, "{names:?}");
+    assert_eq!(packets.len(), 9, "{names:?}");
     let nack = packets[3]
         .as_any()
         .downcast_ref::<rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack>()

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::congestion::sent_log::{SentLog, Size};
+use crate::rtcp::remb::Remb;
+use crate::rtp::payload::PayloadFormat;
 use crate::time::MediaClock;
 
 const OURS: u32 = 1;
@@ -20,6 +23,8 @@ fn reporter(now: Instant, local: u32, remote: u32) -> Reporter {
         )],
         wall: WallClock::new(now, Duration::from_secs(1_800_000_000 + u64::from(local))),
         min_interval: ms(500),
+        feedback_interval: Some(ms(50)),
+        reduced_size: false,
         estimator: EstimatorSettings::default(),
         seed: u64::from(local),
     });
@@ -247,4 +252,120 @@ fn a_goodbye_is_a_whole_compound() {
         RtcpPacket::ReceiverReport { ssrc: OURS, .. }
     ));
     assert_eq!(packets[2], RtcpPacket::Goodbye(vec![OURS]));
+}
+
+fn arrivals(numbers: std::ops::Range<u16>, at: Instant) -> Vec<Arrival> {
+    numbers.map(|sequence| Arrival { sequence, at }).collect()
+}
+
+#[test]
+fn the_peer_is_told_what_came_in_short_intervals_between_the_reports() {
+    let start = Instant::now();
+    let mut ana = reporter(start, OURS, THEIRS);
+    ana.arrived(start, &arrivals(0..3, start));
+    assert_eq!(ana.next_timeout(), Some(start));
+    ana.handle_timeout(start);
+    let packets = parse_compound(&transmitted(&mut ana)[0]).unwrap();
+    assert!(matches!(
+        packets[0],
+        RtcpPacket::ReceiverReport { ssrc: OURS, .. }
+    ));
+    assert!(matches!(packets[1], RtcpPacket::SourceDescription(_)));
+    let RtcpPacket::TransportFeedback(feedback) = &packets[2] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!((feedback.sender, feedback.media), (OURS, THEIRS));
+    assert_eq!(feedback.packets.len(), 3);
+
+    ana.arrived(start + ms(10), &arrivals(3..5, start + ms(10)));
+    assert_eq!(ana.next_timeout(), Some(start + ms(50)));
+    ana.handle_timeout(start + ms(49));
+    assert_eq!(outputs(&mut ana), []);
+    ana.handle_timeout(start + ms(50));
+    assert_eq!(transmitted(&mut ana).len(), 1);
+    assert_eq!(ana.next_timeout(), None, "nothing more came, nothing to report");
+}
+
+#[test]
+fn where_it_was_agreed_requests_and_feedback_go_without_a_report_in_front() {
+    let now = Instant::now();
+    let mut ana = Reporter::new(ReporterSettings {
+        reduced_size: true,
+        ..reporter(now, OURS, THEIRS).settings
+    });
+    ana.request_key_frame(MediaKind::Video);
+    ana.arrived(now, &arrivals(0..3, now));
+    ana.handle_timeout(now);
+    let sizes: Vec<usize> = transmitted(&mut ana)
+        .iter()
+        .map(|datagram| parse_compound(datagram).unwrap().len())
+        .collect();
+    assert_eq!(sizes, [1, 1]);
+    ana.sent(now, MediaKind::Video, sent(now, OURS, 1000));
+    ana.handle_timeout(now);
+    // RFC 5506 §4.1: reports stay whole compounds.
+    assert_eq!(parse_compound(&transmitted(&mut ana)[0]).unwrap().len(), 2);
+}
+
+#[test]
+fn where_no_feedback_was_agreed_none_is_sent() {
+    let now = Instant::now();
+    let mut ana = Reporter::new(ReporterSettings {
+        feedback_interval: None,
+        ..reporter(now, OURS, THEIRS).settings
+    });
+    ana.arrived(now, &arrivals(0..3, now));
+    assert_eq!(ana.next_timeout(), None);
+    ana.handle_timeout(now);
+    assert_eq!(transmitted(&mut ana).len(), 0);
+}
+
+#[test]
+fn the_peers_estimate_is_a_ceiling_and_that_of_other_streams_is_not() {
+    let now = Instant::now();
+    let mut ana = reporter(now, OURS, THEIRS);
+    for (ssrc, bitrate) in [(77, 200_000), (OURS, 400_000), (OURS, 900_000)] {
+        let remb = Remb {
+            sender: THEIRS,
+            bitrate,
+            ssrcs: vec![ssrc],
+        };
+        ana.handle_datagram(now, &write_compound(&[RtcpPacket::Remb(remb)]))
+            .unwrap();
+    }
+    assert_eq!(
+        outputs(&mut ana),
+        [Output::Available(400_000), Output::Available(900_000)]
+    );
+}
+
+#[test]
+fn feedback_of_the_peer_is_passed_on_and_a_queue_it_shows_lowers_the_rate() {
+    let now = Instant::now();
+    let (mut ana, mut ben) = (reporter(now, OURS, THEIRS), reporter(now, THEIRS, OURS));
+    let mut log = SentLog::default();
+    let mut rates = vec![];
+    for n in 0..80u16 {
+        let sent_at = now + ms(10) * u32::from(n);
+        let size = Size {
+            total: 1200,
+            picture: 1200,
+        };
+        log.sent(sent_at, size);
+        // Each 3 ms later than the one before.
+        let came = sent_at + ms(20) + ms(3) * u32::from(n);
+        ben.arrived(came, &arrivals(n..n + 1, came));
+        ben.handle_timeout(came);
+        for datagram in transmitted(&mut ben) {
+            ana.handle_datagram(came, &datagram).unwrap();
+        }
+        for output in outputs(&mut ana) {
+            match output {
+                Output::Feedback(feedback) => ana.delivered(came, &log.resolve(&feedback)),
+                Output::Available(rate) => rates.push(rate),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(rates.last().is_some_and(|rate| *rate < 900_000), "{rates:?}");
 }

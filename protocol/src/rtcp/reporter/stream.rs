@@ -1,0 +1,96 @@
+//! One medium of a call, as its reports speak of it.
+
+use std::time::Instant;
+
+use crate::MediaKind;
+use crate::rtcp::packet::ReportBlock;
+use crate::rtp::payload::PayloadFormat;
+use crate::rtp::receiver::Captured;
+use crate::rtp::sender::SentFigures;
+use crate::rtp::sequence::ReceptionFigures;
+
+/// One medium of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSettings {
+    /// Which.
+    pub kind: MediaKind,
+    /// Our SSRC, for reports even where nothing is sent.
+    pub local: u32,
+    /// The peer's, where signaled.
+    pub remote: Option<u32>,
+    /// Ticks of its media clock a second.
+    pub clock_rate: u32,
+}
+
+impl StreamSettings {
+    /// A medium in its payload format.
+    pub fn new(kind: MediaKind, format: PayloadFormat, local: u32, remote: Option<u32>) -> Self {
+        StreamSettings {
+            kind,
+            local,
+            remote,
+            clock_rate: format.clock_rate(),
+        }
+    }
+}
+
+/// A report block in plain units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Loss since the last report, 0 to 1.
+    pub fraction_lost: f64,
+    /// Packets lost so far.
+    pub lost: i64,
+    /// Interarrival jitter, ms.
+    pub jitter_ms: f64,
+}
+
+impl Figures {
+    pub(super) fn of(block: &ReportBlock, clock_rate: u32) -> Self {
+        Figures {
+            fraction_lost: f64::from(block.fraction_lost) / 256.0,
+            lost: i64::from(block.lost),
+            jitter_ms: f64::from(block.jitter) * 1000.0 / f64::from(clock_rate.max(1)),
+        }
+    }
+}
+
+/// What is known of a medium.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) settings: StreamSettings,
+    pub(super) sent: Option<SentFigures>,
+    /// The bytes sent when the peer last reported, and when that was.
+    pub(super) sent_at_report: Option<(u32, Instant)>,
+    pub(super) received: Option<ReceptionFigures>,
+    pub(super) reported: ReceptionFigures,
+    /// The peer's last sender report: its compact time and when it came.
+    pub(super) last_sender_report: Option<(u32, Instant)>,
+    /// What it told of a frame before that.
+    pub(super) captured: Option<Captured>,
+    pub(super) last_intra_request: Option<u8>,
+}
+
+impl Stream {
+    /// One of which nothing is known.
+    pub(super) fn new(settings: StreamSettings) -> Self {
+        Stream {
+            settings,
+            sent: None,
+            sent_at_report: None,
+            received: None,
+            reported: ReceptionFigures::default(),
+            last_sender_report: None,
+            captured: None,
+            last_intra_request: None,
+        }
+    }
+
+    /// The rate at which payload was sent since the last report, bit/s; `None` at the first.
+    pub(super) fn sent_since_report(&mut self, now: Instant) -> Option<u64> {
+        let octets = self.sent.as_ref()?.octets;
+        let (before, at) = self.sent_at_report.replace((octets, now))?;
+        let seconds = now.saturating_duration_since(at).as_secs_f64();
+        (seconds > 0.0).then(|| (f64::from(octets.wrapping_sub(before)) * 8.0 / seconds) as u64)
+    }
+}
