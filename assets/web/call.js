@@ -3,6 +3,7 @@
 
 const CONTROL = { label: "control", protocol: "roomrtc-control" };
 const FILE = "roomrtc-file";
+const CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 
 const fingerprint = (sdp) => /^a=fingerprint:(.*)$/m.exec(sdp)?.[1].trim().toLowerCase();
 
@@ -43,6 +44,18 @@ export class Call {
       } else if (this.making) {
         this.peer.addTransceiver(track ?? kind, { direction, streams: [this.stream] });
       }
+    }
+    this.wishCaptureTimes();
+  }
+
+  // Some browsers know when a picture was captured and say so only if they are asked to.
+  wishCaptureTimes() {
+    for (const one of this.peer.getTransceivers()) {
+      const known = one.getHeaderExtensionsToNegotiate?.();
+      const wish = known?.find(({ uri }) => uri === CAPTURE_TIME);
+      if (!wish) continue;
+      wish.direction = "sendrecv";
+      one.setHeaderExtensionsToNegotiate(known);
     }
   }
 

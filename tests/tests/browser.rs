@@ -21,6 +21,23 @@ const INBOUND: &str = "
     });
     return said;";
 
+/// What the page may send and has agreed on (W3C webrtc-stats, webrtc-extensions), and what it hears of the inviter.
+const PATH: &str = "
+    const peer = window.roomrtc.peer;
+    const said = { extensions: {}, captured: 0 };
+    (await peer.getStats()).forEach((report) => {
+        if (report.availableOutgoingBitrate) said.available = report.availableOutgoingBitrate;
+        if (report.type === 'outbound-rtp' && report.kind === 'video')
+            said.video = { bytes: report.bytesSent, frames: report.framesEncoded, target: report.targetBitrate };
+    });
+    for (const one of peer.getTransceivers()) {
+        const agreed = one.getNegotiatedHeaderExtensions().filter(({ direction }) => direction === 'sendrecv');
+        said.extensions[one.receiver.track.kind] = agreed.map(({ uri }) => uri).sort();
+        for (const source of one.receiver.getSynchronizationSources())
+            if (source.captureTimestamp) said.captured += 1;
+    }
+    return said;";
+
 fn inviter(server: &Server, options: &[&str]) -> Result<(Headless, String)> {
     let mut ana = server.client(
         "ana",
@@ -144,6 +161,53 @@ fn a_guest_is_called_back_and_the_browser_answers_the_offer() -> Result<()> {
     browser.wait_until("the call", STATE, |state| state == "connected")?;
     host_hears_and_sees(&mut ana)?;
     guest_hears_and_sees(&mut browser)?;
+    Ok(())
+}
+
+/// Both ends say when and under which number they send, and tell each other what came: Chromium sends more than the
+/// 300 kbit/s it starts with only where it hears that they arrive.
+fn both_know_the_path(browser: &mut Browser, client: &mut Headless) -> Result<Value> {
+    let said = browser.wait_until("that it may send more than at first", PATH, |said| {
+        said["available"].as_f64() > Some(1_000_000.0)
+            && number(said, ["video", "frames"]) > 30.0
+            && said["captured"].as_f64() > Some(0.0)
+    })?;
+    let expected = json!([
+        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        "urn:ietf:params:rtp-hdrext:sdes:mid",
+    ]);
+    for kind in ["audio", "video"] {
+        ensure!(said["extensions"][kind] == expected, "{said}");
+    }
+    client.read();
+    client.wait_until("feedback both ways", |line| {
+        number(line, ["transport", "feedback_received"]) > 20.0
+            && number(line, ["transport", "feedback_sent"]) > 20.0
+            && number(line, ["transport", "available_kbps"]) > 1000.0
+    })?;
+    Ok(said)
+}
+
+#[test]
+fn a_browser_and_the_client_tell_each_other_what_arrives_whoever_offers() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    let offered = both_know_the_path(&mut browser, &mut ana)?;
+    println!("the browser offers: {offered}");
+    browser.click("hang-up")?;
+    browser.wait_until("the end", STATE, |state| state == "ended")?;
+    ana.wait_for("ended")?;
+
+    ana.order(&json!({"do": "call", "user": "Gus (guest)"}))?;
+    browser.wait_until("that it rings", STATE, |state| state == "incoming")?;
+    browser.click("accept")?;
+    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    let answered = both_know_the_path(&mut browser, &mut ana)?;
+    println!("the browser answers: {answered}");
     Ok(())
 }
 
