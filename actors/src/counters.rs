@@ -2,7 +2,7 @@
 //!
 //! Written by the actors with plain atomics, read once a second by [`stats`](crate::stats).
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,12 @@ impl Counters {
             MediaKind::Audio => &self.audio_rtp,
             MediaKind::Video => &self.video_rtp,
         }
+    }
+
+    /// What pictures may take of the path, bit/s, once it is known, and whether the path is narrow.
+    pub fn allowed(&self) -> Option<(u64, bool)> {
+        let kbps = self.transport.available_kbps.known()?;
+        Some(((kbps * 1000.0) as u64, self.transport.narrow.load(Relaxed)))
     }
 
     /// The round trip, once it has been measured.
@@ -135,6 +141,8 @@ pub struct RtpCounters {
 pub struct TransportCounters {
     /// Round trip, ms; 0 before it is known.
     pub rtt_ms: Gauge,
+    /// Whether the path has shown a queue at the rate that is allowed.
+    pub narrow: AtomicBool,
     /// Transport-wide feedback of the peer.
     pub feedback_received: Count,
     /// Transport-wide feedback to the peer.

@@ -5,6 +5,7 @@
 //! again), both playouts (the peer's clocks, for lip sync), and counts the rest.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
 use actix::{Actor, Context, Handler};
@@ -205,6 +206,7 @@ impl RtcpReporter {
                     encoder.bitrate.tell(SetBitrate(rate));
                 }
             }
+            Output::Narrow(narrow) => transport.narrow.store(narrow, Relaxed),
             Output::Goodbye => tracing::debug!("the peer has ended its streams"),
         }
     }

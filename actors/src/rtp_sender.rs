@@ -275,7 +275,11 @@ impl Handler<SendFrame> for RtpSender {
         if !self.usable(&frame, now) {
             return;
         }
+        let allowed = self.setup.counters.allowed();
         let Some(machine) = self.machine(now) else { return };
+        if let Some((rate, narrow)) = allowed {
+            machine.allow(rate, narrow);
+        }
         match machine.send_frame(now, &frame.data, frame.captured_at) {
             Ok(()) => self.drive(now, ctx),
             Err(error) => tracing::warn!(%error, "frame not sent"),
@@ -289,7 +293,11 @@ impl Handler<ResendPackets> for RtpSender {
     fn handle(&mut self, ResendPackets(sequences): ResendPackets, ctx: &mut Context<Self>) {
         let now = now();
         let round_trip = self.setup.counters.round_trip().unwrap_or_default();
+        let allowed = self.setup.counters.allowed();
         let Some(machine) = &mut self.machine else { return };
+        if let Some((rate, narrow)) = allowed {
+            machine.allow(rate, narrow);
+        }
         let resent = machine.resend(now, &sequences, round_trip);
         self.counters().resent.add(resent as u64);
         self.drive(now, ctx);

@@ -45,6 +45,11 @@ impl RateController {
         self.loss.available().min(path - beside).max(self.settings.min)
     }
 
+    /// Whether the path has shown a queue near this rate.
+    pub fn narrow(&self) -> bool {
+        self.delay.as_ref().is_some_and(DelayRate::near_capacity)
+    }
+
     /// Learns from a report.
     pub fn on_report(&mut self, now: Instant, report: PathReport) {
         self.loss.on_report(now, report);

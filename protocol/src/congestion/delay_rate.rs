@@ -71,6 +71,11 @@ impl DelayRate {
         self.rate as u64
     }
 
+    /// Whether a queue has shown, and nothing since that the path carries more.
+    pub fn near_capacity(&self) -> bool {
+        self.capacity.is_some()
+    }
+
     /// Learns from packets that have arrived, in the order in which they were sent. The rate stays between `min` and
     /// `max`, bit/s.
     pub fn on_delivered(

@@ -61,6 +61,8 @@ pub struct PathReport {
     pub round_trip: Option<Duration>,
     /// What was really sent since the last report, bit/s.
     pub sent: u64,
+    /// What was allowed, by this and by others, bit/s.
+    pub allowed: u64,
 }
 
 /// The controller.
@@ -102,11 +104,11 @@ impl Estimator {
         let settling = self.hold_until.is_some_and(|until| now < until);
         if report.loss > self.settings.heavy_loss {
             if !settling {
-                self.lower(now, 1.0 - 0.5 * report.loss.min(1.0), report.round_trip);
+                self.lower(now, 1.0 - 0.5 * report.loss.min(1.0), &report);
             }
         } else if queued {
             if !settling {
-                self.lower(now, DRAIN, report.round_trip);
+                self.lower(now, DRAIN, &report);
             }
         } else if report.loss < self.settings.little_loss && !settling {
             let ceiling = (report.sent as f64 * PROVEN).max(self.available);
@@ -117,9 +119,10 @@ impl Estimator {
         self.available = self.available.min(max).max(min);
     }
 
-    fn lower(&mut self, now: Instant, factor: f64, round_trip: Option<Duration>) {
-        self.available *= factor;
-        self.hold_until = Some(now + SETTLE + round_trip.unwrap_or_default());
+    /// Lowers what is allowed: where others allow less, less than this was too much already.
+    fn lower(&mut self, now: Instant, factor: f64, report: &PathReport) {
+        self.available = self.available.min(report.allowed as f64) * factor;
+        self.hold_until = Some(now + SETTLE + report.round_trip.unwrap_or_default());
     }
 
     fn queue_shows(&mut self, round_trip: Option<Duration>) -> bool {
@@ -152,6 +155,7 @@ mod tests {
                 loss,
                 round_trip: Some(Duration::from_millis(round_trip_ms)),
                 sent: estimator.available(),
+                allowed: estimator.available(),
             };
             estimator.on_report(start + Duration::from_millis(n * 500), report);
         }
@@ -184,6 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_lowers_what_others_allow_too() {
+        let mut estimator = Estimator::new(EstimatorSettings::default());
+        let start = Instant::now();
+        for (n, round_trip) in [40, 40, 300, 300].into_iter().enumerate() {
+            let report = PathReport {
+                loss: 0.0,
+                round_trip: Some(Duration::from_millis(round_trip)),
+                sent: 400_000,
+                allowed: 400_000,
+            };
+            estimator.on_report(start + Duration::from_millis(500) * n as u32, report);
+        }
+        assert_eq!(estimator.available(), 340_000);
+    }
+
+    #[test]
     fn what_was_never_sent_proves_nothing() {
         let mut estimator = Estimator::new(EstimatorSettings::default());
         let mut now = Instant::now();
@@ -193,6 +213,7 @@ mod tests {
                 loss: 0.0,
                 round_trip: None,
                 sent: 100_000,
+                allowed: 1_500_000,
             };
             estimator.on_report(now, idle);
         }

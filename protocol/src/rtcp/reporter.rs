@@ -103,6 +103,8 @@ pub enum Output {
     RoundTrip(Duration),
     /// Send no faster than this, bit/s.
     Available(u64),
+    /// Whether the path has shown a queue at this rate: bursts would only wait there.
+    Narrow(bool),
     /// The peer has ended its streams.
     Goodbye,
 }
@@ -115,6 +117,7 @@ pub struct Reporter {
     controller: RateController,
     path: Option<PathReporter>,
     announced: u64,
+    narrow: bool,
     round_trip: Option<Duration>,
     average_bytes: usize,
     next_report: Option<Instant>,
@@ -133,6 +136,7 @@ impl Reporter {
                 .filter(|_| !settings.streams.is_empty())
                 .map(PathReporter::new),
             announced: settings.estimator.start,
+            narrow: false,
             round_trip: None,
             average_bytes: FIRST_REPORT_BYTES + LOWER_HEADERS,
             next_report: None,
@@ -449,6 +453,7 @@ impl Reporter {
                     loss: report.fraction_lost,
                     round_trip: measured,
                     sent,
+                    allowed: self.controller.available(),
                 };
                 self.controller.on_report(now, path);
                 self.announce();
@@ -472,6 +477,10 @@ impl Reporter {
         if available.abs_diff(self.announced) * 50 >= self.announced {
             self.announced = available;
             self.outputs.push_back(Output::Available(available));
+        }
+        let narrow = self.controller.narrow();
+        if std::mem::replace(&mut self.narrow, narrow) != narrow {
+            self.outputs.push_back(Output::Narrow(narrow));
         }
     }
 

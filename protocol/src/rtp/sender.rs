@@ -16,6 +16,7 @@ use super::packet::Header;
 use super::payload::{Fragment, Packetizer, PayloadFormat, opus};
 use super::resend_cache::{ResendCache, ResendLimits};
 use crate::congestion::pacer::{Pacer, Pacing};
+use crate::congestion::repair::RepairBudget;
 use crate::time::{MediaClock, NtpTime, WallClock};
 
 /// The original sequence number before an RTX payload (RFC 4588 §4).
@@ -167,6 +168,9 @@ pub struct RtpSender {
     fragments: Vec<Fragment>,
     /// Bytes a payload may have.
     room: usize,
+    /// What pictures may take of the path, bit/s, once it is known.
+    allowed: Option<u64>,
+    repairs: RepairBudget,
     capture_told_at: Option<Instant>,
 }
 
@@ -177,6 +181,8 @@ impl RtpSender {
         RtpSender {
             room: settings.max_packet.saturating_sub(overhead),
             capture_told_at: None,
+            allowed: None,
+            repairs: RepairBudget::default(),
             settings,
             packetizer: Packetizer::new(settings.format, resume.picture_id),
             resume,
@@ -219,17 +225,30 @@ impl RtpSender {
             self.count(&packet);
             self.waiting.push_back(packet);
         }
-        self.pacer.grown(now, self.waiting.len());
+        let bytes = self.waiting.iter().map(|packet| packet.payload.len()).sum();
+        self.pacer.grown(now, self.waiting.len(), bytes);
         Ok(())
     }
 
-    /// Sends again what a receiver asks for (RFC 4585 §6.2.1), at once: it is late already.
+    /// Pictures may take so much of the path, bit/s, and the path is narrow or is not: repairs and bursts keep to it.
+    pub fn allow(&mut self, rate: u64, narrow: bool) {
+        self.allowed = Some(rate);
+        self.pacer.set_narrow(narrow.then_some(rate));
+    }
+
+    /// Sends again what a receiver asks for (RFC 4585 §6.2.1), at once: it is late already. What there is no room for is
+    /// left to be asked for again.
     pub fn resend(&mut self, now: Instant, sequences: &[u16], round_trip: Duration) -> usize {
         let before = self.urgent.len();
         for &sequence in sequences {
+            if self.allowed.is_some_and(|rate| !self.repairs.any(now, rate)) {
+                break;
+            }
             let Some(packet) = self.cache.take_again(now, sequence, round_trip) else {
                 continue;
             };
+            let bytes = packet.as_ref().map(|packet| packet.payload.len());
+            self.repairs.take(bytes.unwrap_or(self.settings.max_packet));
             let output = match (packet, self.settings.rtx) {
                 (Some(packet), Some(rtx)) => {
                     let packet = retransmission(packet, rtx, self.resume.next_rtx_sequence);

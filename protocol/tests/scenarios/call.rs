@@ -88,6 +88,7 @@ pub(crate) struct Call {
     pub(crate) resent: usize,
     pub(crate) round_trip: Duration,
     pub(crate) available: Vec<u64>,
+    narrow: bool,
 }
 
 impl Call {
@@ -127,6 +128,7 @@ impl Call {
             resent: 0,
             round_trip: Duration::ZERO,
             available: vec![],
+            narrow: false,
             random,
         }
     }
@@ -232,6 +234,7 @@ impl Call {
                 reporter::Output::ForceKeyFrame => self.wants_key = true,
                 reporter::Output::RoundTrip(round_trip) => self.round_trip = round_trip,
                 reporter::Output::Available(rate) => self.available.push(rate),
+                reporter::Output::Narrow(narrow) => self.narrow = narrow,
                 reporter::Output::Feedback(feedback) => {
                     let delivered = self.sent.resolve(&feedback);
                     self.ana.delivered(self.now, &delivered);
@@ -243,6 +246,9 @@ impl Call {
                 | reporter::Output::OwnReport { .. }
                 | reporter::Output::Goodbye => {}
             }
+        }
+        if let Some(rate) = self.available.last() {
+            self.senders[1].allow(*rate, self.narrow);
         }
         for (at, kind) in [MediaKind::Audio, MediaKind::Video].into_iter().enumerate() {
             while let Some(output) = self.senders[at].poll_output(self.now) {

@@ -14,7 +14,7 @@ section! {
         /// Time between two bursts of a picture that is spread.
         pacing_interval_ms: u64 = 1, range(1..=20), from_millis(pacing_interval);
 
-        /// Time within which a picture has gone out, however large: the delay that spreading may cost.
+        /// Time within which a picture has gone out, however large, unless the path is narrow.
         pacing_spread_ms: u64 = 4, range(0..=200), from_millis(pacing_spread);
 
         /// Sent packets kept to send them again.

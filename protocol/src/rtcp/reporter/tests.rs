@@ -363,6 +363,7 @@ fn feedback_of_the_peer_is_passed_on_and_a_queue_it_shows_lowers_the_rate() {
             match output {
                 Output::Feedback(feedback) => ana.delivered(came, &log.resolve(&feedback)),
                 Output::Available(rate) => rates.push(rate),
+                Output::Narrow(narrow) => assert!(narrow),
                 other => panic!("{other:?}"),
             }
         }
