@@ -103,6 +103,20 @@ impl Yard {
         answer.await.expect("it answers").expect("it is there")
     }
 
+    /// Waits until so many workers have died, and what of.
+    async fn died(&self, count: usize) -> Vec<(String, Reason)> {
+        let mut reasons = Vec::new();
+        let waiting = async {
+            while reasons.len() < count {
+                reasons.extend(self.reasons());
+                tokio::time::sleep(ms(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(waited.is_ok(), "{count} deaths, not {reasons:?}");
+        reasons
+    }
+
     fn reasons(&self) -> Vec<(String, Reason)> {
         let mut reasons: Vec<_> = self
             .deaths
@@ -155,7 +169,7 @@ fn an_order_to_hang_is_no_different() {
         let yard = Yard::new("ordered", &Thread::new("yard"), INTENSITY);
         assert_eq!(Yard::who(&yard.one).await, (1, None));
         assert!(Directory::order("ordered/one", Order::Hang(LIMIT * 6)));
-        tokio::time::sleep(LIMIT * 2).await;
+        yard.died(1).await;
         assert_eq!(Yard::who(&yard.one).await, (2, None));
     });
 }
@@ -189,6 +203,7 @@ fn a_thread_that_is_dead_is_replaced_by_the_next_life() {
         let thread = Thread::new("yard");
         let yard = Yard::new("dead", &thread, INTENSITY);
         assert_eq!(Yard::who(&yard.one).await, (1, None));
+        assert_eq!(Yard::who(&yard.other).await, (1, None));
         // Whatever runs on it can end it.
         struct End;
         impl Actor for End {
@@ -199,7 +214,7 @@ fn a_thread_that_is_dead_is_replaced_by_the_next_life() {
         }
         let end = Addr::<End>::new("dead/end");
         Spec::new(&end, &thread, || End).launch(Port::new(|_: Down| {}));
-        tokio::time::sleep(ms(100)).await;
+        yard.died(2).await;
         assert_eq!(Yard::who(&yard.one).await, (2, None));
         assert_eq!(Yard::who(&yard.other).await, (2, None));
     });
