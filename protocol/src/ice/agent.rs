@@ -30,7 +30,11 @@ pub struct IceAgent {
     bases: Vec<SocketAddr>,
     /// Addresses that STUN servers see us by, and the sockets behind them.
     reflexive: Vec<(SocketAddr, SocketAddr)>,
+    /// Addresses that TURN servers forward from.
+    relayed: Vec<SocketAddr>,
     gathering: Gathering,
+    /// TURN servers may still give addresses.
+    relays_awaited: bool,
     /// Whether the end of gathering was told, or gathering has not begun.
     gathering_told: bool,
     remote: Option<IceCredentials>,
@@ -71,7 +75,9 @@ impl IceAgent {
             state: State::New,
             bases: Vec::new(),
             reflexive: Vec::new(),
+            relayed: Vec::new(),
             gathering: Gathering::default(),
+            relays_awaited: false,
             gathering_told: true,
             remote: None,
             early: Vec::new(),
@@ -113,18 +119,46 @@ impl IceAgent {
         self.consent = Some(Consent::new(now));
     }
 
-    /// A socket is bound to this address; the best first.
+    /// A socket is bound to this address; the best first. It is a candidate unless the peer shall only see relays.
     pub fn add_host(&mut self, now: Instant, address: SocketAddr) {
-        if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
-            self.bases.push(address);
+        self.bases.push(address);
+        if !self.settings.relay_only
+            && let Ok(candidate) = Candidate::host(address, Protocol::Udp)
+        {
             self.add_local(candidate);
             self.run(now);
         }
     }
 
+    /// A TURN server forwards from this address; what goes out from it or came in to it is named by it. `base` is our
+    /// end of the link to the server.
+    pub fn add_relayed(&mut self, now: Instant, relayed: SocketAddr, base: SocketAddr) {
+        if let Ok(candidate) = Candidate::relayed(relayed, base, Protocol::Udp) {
+            self.relayed.push(relayed);
+            self.add_local(candidate);
+            self.run(now);
+        }
+    }
+
+    /// The TURN server forwards no more. A pair over it is given up.
+    pub fn remove_relayed(&mut self, now: Instant, relayed: SocketAddr) {
+        self.relayed.retain(|address| *address != relayed);
+        self.remove_base(now, relayed);
+    }
+
+    /// Whether TURN servers may still give addresses; gathering is not complete before.
+    pub fn await_relays(&mut self, now: Instant, awaited: bool) {
+        self.relays_awaited = awaited;
+        self.run(now);
+    }
+
     /// The socket with this address is of no use any more: its interface is gone. A pair over it is given up.
     pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
         self.bases.retain(|base| *base != address);
+        self.remove_base(now, address);
+    }
+
+    fn remove_base(&mut self, now: Instant, address: SocketAddr) {
         let over_it: Vec<Candidate> = self
             .inner
             .local_candidates()
@@ -180,27 +214,32 @@ impl IceAgent {
         Ok(())
     }
 
-    /// A candidate of the peer, `candidate:…`; an empty text ends them (RFC 8838 §14).
+    /// A candidate of the peer, `candidate:…`; an empty text ends them (RFC 8838 §14). Returns its address.
     ///
     /// # Errors
     /// If it cannot be used; nothing changes then, and it is no reason to end a call.
-    pub fn add_remote_candidate(&mut self, now: Instant, text: &str) -> Result<(), CandidateError> {
+    pub fn add_remote_candidate(
+        &mut self,
+        now: Instant,
+        text: &str,
+    ) -> Result<Option<SocketAddr>, CandidateError> {
         if text.trim().is_empty() {
             // Nothing ends with it: RFC 8863 §4 lets checks go on for candidates nobody signals.
-            return Ok(());
+            return Ok(None);
         }
         let candidate = candidate::parse(text)?;
-        if !self.admit(candidate.addr()) {
+        let address = candidate.addr();
+        if !self.admit(address) {
             return Err(CandidateError::TooMany);
         }
-        let known = |known: &Candidate| known.addr() == candidate.addr() && known.kind() == candidate.kind();
+        let known = |known: &Candidate| known.addr() == address && known.kind() == candidate.kind();
         if self
             .inner
             .remote_candidates()
             .chain(self.early.iter().cloned())
             .any(|other| known(&other))
         {
-            return Ok(());
+            return Ok(Some(address));
         }
         if self.remote.is_some() {
             self.inner.add_remote_candidate(candidate);
@@ -208,7 +247,7 @@ impl IceAgent {
         } else {
             self.early.push(candidate);
         }
-        Ok(())
+        Ok(Some(address))
     }
 
     /// Starts over with new credentials (RFC 8445 §2.4); signal them and the candidates that follow. The selected pair
@@ -222,7 +261,10 @@ impl IceAgent {
             .inner
             .local_candidates()
             .filter(|known| known.kind() != CandidateKind::PeerReflexive)
-            .filter(|known| self.bases.contains(&self.base_of(known)));
+            .filter(|known| {
+                let base = self.base_of(known);
+                self.bases.contains(&base) || self.relayed.contains(&base)
+            });
         for candidate in known.map(|known| known.to_sdp_string()).collect::<Vec<_>>() {
             self.tell(Event::LocalCandidate(candidate));
         }
@@ -239,6 +281,9 @@ impl IceAgent {
             }
             self.run(now);
             return true;
+        }
+        if self.settings.relay_only && !self.relayed.contains(&local) {
+            return false;
         }
         let Ok(message) = StunMessage::parse(data) else {
             return false;
@@ -306,6 +351,7 @@ impl IceAgent {
         [
             self.consent_expires(),
             self.checking_ends(),
+            self.relays_due(),
             silent.map(|consent| self.silent(consent)),
         ]
         .into_iter()
@@ -328,6 +374,12 @@ impl IceAgent {
         Some(since + self.settings.checking_timeout)
     }
 
+    /// Until when gathering waits for TURN servers.
+    fn relays_due(&self) -> Option<Instant> {
+        let deadline = self.gathering.deadline()?;
+        (self.relays_awaited && !self.gathering_told).then_some(deadline)
+    }
+
     fn silent(&self, consent: Consent) -> Instant {
         consent.silent(self.settings.disconnected_timeout)
     }
@@ -342,7 +394,8 @@ impl IceAgent {
         }
         let gathering = self.gathering.handle_timeout(now);
         self.outputs.extend(gathering.into_iter().map(Output::Transmit));
-        if !self.gathering_told && self.gathering.is_complete() {
+        let relays_over = self.relays_due().is_none_or(|due| now >= due);
+        if !self.gathering_told && self.gathering.is_complete() && relays_over {
             self.gathering_told = true;
             self.tell(Event::GatheringComplete);
         }
@@ -434,7 +487,12 @@ impl IceAgent {
             .remote_candidates()
             .find(|known| known.addr() == remote)
             .map(|known| known.kind());
-        let kinds = format!("host/{}", kind.map_or("prflx", kind_name));
+        let ours = if self.relayed.contains(&local) {
+            "relay"
+        } else {
+            "host"
+        };
+        let kinds = format!("{ours}/{}", kind.map_or("prflx", kind_name));
         self.selected = Some(SelectedPair {
             local,
             remote,
@@ -469,6 +527,9 @@ impl IceAgent {
     }
 
     fn add_reflexive(&mut self, reflexive: Reflexive) {
+        if self.settings.relay_only {
+            return;
+        }
         // Without a NAT between us and the server the two are one; RFC 8445 §5.1.3 eliminates the redundant one.
         if reflexive.mapped != reflexive.base
             && let Ok(candidate) =

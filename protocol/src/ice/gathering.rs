@@ -80,6 +80,11 @@ impl Gathering {
         self.requests.is_empty()
     }
 
+    /// When its time is over, for others who gather along with it too.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Takes a datagram that came from `remote` to `local`, if it answers one of the requests. The outer `None` means
     /// it does not; the inner one, that the server refused or sent no address.
     pub(super) fn handle_input(

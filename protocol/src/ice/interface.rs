@@ -44,6 +44,8 @@ pub struct Settings {
     pub max_pairs: usize,
     /// Candidates taken from a peer.
     pub max_remote_candidates: usize,
+    /// The peer sees and reaches us by TURN servers alone, and learns no other address of ours.
+    pub relay_only: bool,
 }
 
 impl Default for Settings {
@@ -59,6 +61,7 @@ impl Default for Settings {
             stun_requests: STUN_REQUESTS,
             max_pairs: MAX_PAIRS,
             max_remote_candidates: MAX_REMOTE_CANDIDATES,
+            relay_only: false,
         }
     }
 }

@@ -18,11 +18,13 @@ pub mod consent;
 pub mod credentials;
 pub mod gathering;
 pub mod interface;
+pub mod relay;
 
 pub use agent::IceAgent;
 pub use candidate::CandidateError;
 pub use credentials::{CredentialsError, IceCredentials};
 pub use interface::{Event, Output, SelectedPair, Settings, State, Transmit};
+pub use relay::{Forwarded, Link, RelayLogin, RelayOutput, Relays, Transport};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ use stun_proto::types::message::{Message, MessageWrite, MessageWriteExt, Message
 
 use super::*;
 
+mod relayed;
+
 const STUN_SERVER: &str = "198.51.100.1:3478";
 const OUTSIDE: &str = "203.0.113.9:61000";
 
