@@ -111,14 +111,14 @@ impl World {
             match output {
                 RelayOutput::Transmit { data, .. } => {
                     self.sent += data.len();
-                    self.to_server(address(LOCAL), address(SERVER), self.transport, data);
+                    self.server_hears(address(LOCAL), address(SERVER), self.transport, data);
                 }
                 heard @ (RelayOutput::Allocated { .. } | RelayOutput::Lost { .. }) => self.heard.push(heard),
             }
         }
     }
 
-    fn to_server(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, data: Vec<u8>) {
+    fn server_hears(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, data: Vec<u8>) {
         self.now += DELAY;
         let kind = match transport {
             Transport::Udp => TransportType::Udp,
@@ -126,7 +126,7 @@ impl World {
         };
         let answer = self.server.recv(Transmit::new(data, kind, from, to), self.at());
         if let Some(answer) = answer.map(|answer| answer.build()) {
-            self.from_server(answer.from, answer.to, answer.data);
+            self.server_says(answer.from, answer.to, answer.data);
         }
         while let TurnServerPollRet::AllocateSocket {
             transport,
@@ -147,11 +147,11 @@ impl World {
             );
         }
         while let Some(transmit) = self.server.poll_transmit(self.at()) {
-            self.from_server(transmit.from, transmit.to, transmit.data);
+            self.server_says(transmit.from, transmit.to, transmit.data);
         }
     }
 
-    fn from_server(&mut self, from: SocketAddr, to: SocketAddr, data: Vec<u8>) {
+    fn server_says(&mut self, from: SocketAddr, to: SocketAddr, data: Vec<u8>) {
         if to != address(LOCAL) {
             return self.outside.push((from, to, data));
         }
@@ -165,7 +165,7 @@ impl World {
 
     /// The peer sends to our address at the server.
     fn peer_sends(&mut self, from: SocketAddr, data: &[u8]) {
-        self.to_server(from, address(RELAYED), Transport::Udp, data.to_vec());
+        self.server_hears(from, address(RELAYED), Transport::Udp, data.to_vec());
         self.exchange();
     }
 
