@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use roomrtc_kit::Port;
-use roomrtc_protocol::signaling::messages::{CallId, DescriptionKind};
+use roomrtc_protocol::signaling::messages::{CallId, DescriptionKind, IceServer};
 use tokio::sync::watch;
 
 use crate::slot::VideoSlot;
@@ -56,8 +56,8 @@ pub struct CallSetup {
     pub microphone: bool,
     /// Whether to send pictures from the start.
     pub camera: bool,
-    /// `HOST:PORT` STUN servers the signaling server suggested, besides the configured ones.
-    pub stun_servers: Vec<String>,
+    /// STUN and TURN servers the signaling server suggested, besides the configured ones.
+    pub ice_servers: Vec<IceServer>,
     /// Where our own picture goes.
     pub local: VideoSlot,
     /// Where the peer's picture goes.
@@ -82,6 +82,8 @@ pub enum CallOrder {
     RemoteCandidate(String),
     /// The connection to the server was lost, and the session goes on: what was said last may not have arrived.
     SignalingResumed,
+    /// The signaling server told of other STUN and TURN servers.
+    UseIceServers(Vec<IceServer>),
     /// Microphone on (true) or muted.
     SetMicrophone(bool),
     /// Camera on (true) or off.

@@ -8,11 +8,16 @@
 //! again with the same credentials, and the peer notices nothing.
 //!
 //! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its trains), [`batch`] (what one read
-//! has for the others), [`waiting`] (for something to read, for room to write), this file.
+//! has for the others), [`waiting`] (for something to read, for room to write), this file, [`roaming`] (addresses come
+//! and go), [`servers`], [`streams`] and [`relaying`] (STUN and TURN servers).
 
 mod batch;
 pub(crate) mod interfaces;
+mod relaying;
+mod roaming;
+mod servers;
 mod socket;
+mod streams;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -21,17 +26,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::config::{Ice, Network};
 use roomrtc_kit::{Deadline, Directory, Exit, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::demux::{self, Kind};
-use roomrtc_protocol::ice::{self, Event, IceCredentials, Output, SelectedPair, Settings};
+use roomrtc_protocol::ice::{
+    self, Event, IceCredentials, Link, Output, SelectedPair, Settings, Transmit, Transport,
+};
+use roomrtc_protocol::signaling::messages::IceServer;
 use tracing::{debug, info, trace, warn};
 
 use batch::Batch;
+use relaying::Relaying;
+use roaming::bind_sockets;
 pub use socket::Bound;
 use socket::{Inbox, Outbox, Socket, Train};
 use waiting::{Reading, Writing};
@@ -76,6 +85,10 @@ pub struct RestartIce(pub IceCredentials);
 #[derive(Clone, Debug)]
 pub struct RoutePayloads(pub Vec<(u8, MediaKind)>);
 
+/// From call: servers that help through NATs and firewalls, instead of those told before.
+#[derive(Clone, Debug)]
+pub struct UseIceServers(pub Vec<IceServer>);
+
 /// From DTLS, RTP and RTCP: send these over the selected pair; a few wait for it, older ones are dropped and counted.
 #[derive(Clone, Debug)]
 pub struct SendDatagrams(pub Vec<Bytes>);
@@ -84,6 +97,7 @@ roomrtc_kit::mail! {
     SetRemoteCredentials;
     AddRemoteCandidate;
     RestartIce;
+    UseIceServers;
     RoutePayloads, |routes| format!("{:?}", routes.0);
     SendDatagrams: newest(1024), |datagrams| brief::batch(&datagrams.0);
 }
@@ -99,6 +113,8 @@ pub struct IceSetup {
     pub network: Network,
     /// Timing and STUN servers.
     pub ice: Ice,
+    /// STUN and TURN servers the signaling server told of.
+    pub ice_servers: Vec<IceServer>,
     /// Hears what becomes of the path.
     pub events: Port<IceEvent>,
     /// Gets DTLS records.
@@ -126,6 +142,27 @@ pub struct IceResume {
     candidates: Vec<String>,
     payloads: Vec<(u8, MediaKind)>,
     selected: Option<SelectedPair>,
+    ice_servers: Vec<IceServer>,
+    relaying: Relaying,
+}
+
+/// The way to the peer.
+#[derive(Clone, Copy, Debug)]
+enum Path {
+    /// From one of our sockets.
+    Direct { socket: usize, remote: SocketAddr },
+    /// By way of a TURN server.
+    Relayed {
+        relayed: SocketAddr,
+        peer: SocketAddr,
+        link: Link,
+    },
+}
+
+impl Path {
+    fn leaves_from(self, address: SocketAddr) -> bool {
+        matches!(self, Path::Relayed { relayed, .. } if relayed == address)
+    }
 }
 
 /// See the module.
@@ -140,8 +177,13 @@ pub struct IceAgent {
     sockets: Vec<Socket>,
     /// Who gets a payload type.
     routes: [Option<MediaKind>; PAYLOAD_TYPES],
-    /// Socket and peer address of the selected pair.
-    path: Option<(usize, SocketAddr)>,
+    /// Of the selected pair.
+    path: Option<Path>,
+    relaying: Relaying,
+    /// Servers whose address is looked up or who are being connected to.
+    asking: usize,
+    /// What the agent knows of that.
+    relays_awaited: bool,
     /// What waits for room in the socket.
     pending: VecDeque<Bytes>,
     waiting_for_room: bool,
@@ -166,6 +208,8 @@ impl IceAgent {
             candidates: Vec::new(),
             payloads: Vec::new(),
             selected: None,
+            ice_servers: setup.ice_servers.clone(),
+            relaying: Relaying::new(settings(&setup.ice), Instant::now()),
         });
         let credentials = resume.credentials.clone();
         IceAgent {
@@ -175,6 +219,9 @@ impl IceAgent {
                 setup.controlling,
                 Instant::now(),
             ),
+            relaying: resume.relaying.clone(),
+            asking: 0,
+            relays_awaited: false,
             resume,
             bereft,
             refused: Vec::new(),
@@ -200,6 +247,7 @@ impl IceAgent {
             self.meet(now, remote);
         }
         for candidate in self.resume.candidates.clone() {
+            // It was good to the last life.
             let _ = self.agent.add_remote_candidate(now, &candidate);
         }
         self.route(&self.resume.payloads.clone());
@@ -220,81 +268,6 @@ impl IceAgent {
         }
     }
 
-    /// Looks whether interfaces have come or gone.
-    fn watch_interfaces(&mut self, ctx: &mut Context<Self>) {
-        let found = interfaces::addresses(&self.setup.network, self.setup.ice.max_local_candidates);
-        let bound = self.resume.sockets.iter().map(|bound| bound.address().ip());
-        let same = bound.clone().count() == found.len() && bound.clone().all(|ip| found.contains(&ip));
-        if !same && found != self.refused {
-            self.rescan(Instant::now(), ctx);
-            let bound: Vec<_> = self
-                .resume
-                .sockets
-                .iter()
-                .map(|bound| bound.address().ip())
-                .collect();
-            // What cannot be bound is not tried again until something else changes.
-            self.refused = if bound.len() == found.len() {
-                Vec::new()
-            } else {
-                found
-            };
-            self.keep();
-            self.drive(ctx);
-        }
-    }
-
-    /// Interfaces may have come and gone: new addresses get sockets, those of lost ones are given up.
-    fn rescan(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        let limit = self.setup.ice.max_local_candidates;
-        let found = interfaces::addresses(&self.setup.network, limit);
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.resume.sockets)
-            .into_iter()
-            .partition(|bound| found.contains(&bound.address().ip()));
-        for bound in gone {
-            info!("an address of this machine is gone");
-            self.agent.remove_host(now, bound.address());
-            let over_it =
-                |&(index, _): &(usize, SocketAddr)| self.sockets[index].address() == bound.address();
-            if self.path.filter(over_it).is_some() {
-                self.path = None;
-                self.resume.selected = None;
-                // We may reach the peer from elsewhere at once, but the peer has to learn where to reach us.
-                self.setup.events.tell(IceEvent::Failed);
-            }
-        }
-        let known: Vec<_> = kept.iter().map(|bound| bound.address().ip()).collect();
-        self.resume.sockets = kept;
-        let fresh = found.into_iter().filter(|ip| !known.contains(ip)).collect();
-        let fresh = bind_sockets(&self.setup.network, fresh);
-        let any = !fresh.is_empty();
-        for bound in fresh {
-            if let Ok(socket) = Socket::open(bound.clone()) {
-                info!("this machine has another address");
-                let index = self.sockets.len();
-                self.agent.add_host(now, socket.address());
-                self.sockets.push(socket);
-                self.resume.sockets.push(bound);
-                ctx.spawn(Reading { index });
-            }
-        }
-        if any {
-            self.gather(ctx);
-        }
-    }
-
-    /// Asks the STUN servers for addresses the peer may know us by.
-    fn gather(&mut self, ctx: &mut Context<Self>) {
-        let servers = self.setup.ice.stun_servers.clone();
-        if servers.is_empty() {
-            return self.agent.gather(Instant::now(), &[]);
-        }
-        ctx.spawn(resolve(servers).into_actor(self).map(|servers, this, ctx| {
-            this.agent.gather(Instant::now(), &servers);
-            this.drive(ctx);
-        }));
-    }
-
     /// Leaves a consistent whole to the next life.
     fn keep(&self) {
         self.setup.sockets.put(self.resume.clone());
@@ -305,24 +278,40 @@ impl IceAgent {
 
     /// Carries out what the agent wants, then sets the one timer.
     fn drive(&mut self, ctx: &mut Context<Self>) {
-        while let Some(output) = self.agent.poll_output() {
-            match output {
-                Output::Transmit(transmit) => {
-                    let socket = self
-                        .sockets
-                        .iter()
-                        .find(|socket| socket.address() == transmit.local);
-                    let sent = socket.is_some_and(|socket| socket.send_one(transmit.remote, &transmit.data));
-                    trace!(sent, remote = %transmit.remote, "check");
+        loop {
+            while let Some(output) = self.agent.poll_output() {
+                match output {
+                    Output::Transmit(transmit) => self.transmit(transmit),
+                    Output::Event(event) => self.tell(event),
                 }
-                Output::Event(event) => self.tell(event),
+            }
+            if !self.drive_relays() {
+                break;
             }
         }
         if self.path.is_some() && !self.waiting_for_room {
             self.send_pending(ctx);
         }
-        let next = self.agent.next_timeout();
+        let relays = self.relaying.relays().next_timeout();
+        let next = self.agent.next_timeout().into_iter().chain(relays).min();
         self.deadline.arm(next, ctx);
+    }
+
+    fn transmit(&mut self, Transmit { local, remote, data }: Transmit) {
+        match self.socket_at(local) {
+            Some(index) => {
+                let sent = self.sockets[index].send_one(remote, &data);
+                trace!(sent, %remote, "check");
+            }
+            None => self
+                .relaying
+                .relays()
+                .send(Instant::now(), local, remote, data.into()),
+        }
+    }
+
+    fn socket_at(&self, local: SocketAddr) -> Option<usize> {
+        self.sockets.iter().position(|socket| socket.address() == local)
     }
 
     fn tell(&mut self, event: Event) {
@@ -333,6 +322,9 @@ impl IceAgent {
             Event::Selected(pair) => {
                 self.set_path(&pair);
                 self.publish(&pair);
+                if let Some(Path::Relayed { relayed, peer, .. }) = self.path {
+                    self.relaying.relays().bind_channel(Instant::now(), relayed, peer);
+                }
                 self.resume.selected = Some(pair.clone());
                 self.keep();
                 info!(pair = pair.kinds, "a path to the peer is selected");
@@ -359,11 +351,19 @@ impl IceAgent {
     }
 
     fn set_path(&mut self, pair: &SelectedPair) {
-        let index = self
-            .sockets
-            .iter()
-            .position(|socket| socket.address() == pair.local);
-        self.path = index.map(|index| (index, pair.remote));
+        let direct = self.socket_at(pair.local).map(|socket| Path::Direct {
+            socket,
+            remote: pair.remote,
+        });
+        let relayed = || {
+            let link = self.relaying.relays().link_of(pair.local)?;
+            Some(Path::Relayed {
+                relayed: pair.local,
+                peer: pair.remote,
+                link,
+            })
+        };
+        self.path = direct.or_else(relayed);
     }
 
     fn publish(&self, pair: &SelectedPair) {
@@ -398,19 +398,32 @@ impl IceAgent {
         }
         batch.deliver(&self.setup);
         if checked {
-            if let Some(rtt) = self.agent.rtt() {
-                self.setup.counters.transport.rtt_ms.set(rtt.as_secs_f64() * 1e3);
-            }
-            self.drive(ctx);
+            self.checked(ctx);
         }
+    }
+
+    /// The agent was fed.
+    fn checked(&mut self, ctx: &mut Context<Self>) {
+        if let Some(rtt) = self.agent.rtt() {
+            self.setup.counters.transport.rtt_ms.set(rtt.as_secs_f64() * 1e3);
+        }
+        self.drive(ctx);
     }
 
     /// Returns whether the agent was fed.
     fn sort_train(&mut self, index: usize, train: &Train<'_>, batch: &mut Batch) -> bool {
+        let local = self.sockets[index].address();
+        let link = Link {
+            transport: Transport::Udp,
+            local,
+            server: train.remote,
+        };
+        if self.relaying.relays().serves(link) {
+            return self.sort_from_server(link, train, batch);
+        }
         let is_stun = |datagram: &[u8]| demux::classify(datagram) == Kind::Stun;
         let checks = train.datagrams().filter(|datagram| is_stun(datagram)).count();
         if checks > 0 {
-            let local = self.sockets[index].address();
             for datagram in train.datagrams().filter(|datagram| is_stun(datagram)) {
                 if !self
                     .agent
@@ -421,20 +434,43 @@ impl IceAgent {
             }
         }
         if checks < train.datagrams().len() {
-            self.sort_payload(train, batch);
+            self.sort_payload(train.remote, train.to_owned(), batch);
         }
         checks > 0
     }
 
-    fn sort_payload(&mut self, train: &Train<'_>, batch: &mut Batch) {
-        if !self.agent.knows(train.remote) {
-            batch.dropped += train.datagrams().len() as u64;
+    /// One datagram by itself. Returns whether the agent was fed.
+    fn sort_datagram(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        data: Bytes,
+        batch: &mut Batch,
+    ) -> bool {
+        if demux::classify(&data) != Kind::Stun {
+            self.sort_payload(remote, std::iter::once(data), batch);
+            return false;
+        }
+        if !self.agent.handle_input(batch.received_at, local, remote, &data) {
+            batch.dropped += 1;
+        }
+        true
+    }
+
+    fn sort_payload(
+        &mut self,
+        remote: SocketAddr,
+        datagrams: impl ExactSizeIterator<Item = Bytes>,
+        batch: &mut Batch,
+    ) {
+        if !self.agent.knows(remote) {
+            batch.dropped += datagrams.len() as u64;
             return;
         }
         if self.path.is_some() {
             self.agent.heard(batch.received_at);
         }
-        for datagram in train.to_owned() {
+        for datagram in datagrams {
             match demux::classify(&datagram) {
                 Kind::Stun => {}
                 Kind::Dtls => batch.dtls.push(datagram),
@@ -454,16 +490,32 @@ impl IceAgent {
 
     fn send(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
         let transport = &self.setup.counters.transport;
-        let Some((index, remote)) = self.path else {
+        let Some(path) = self.path else {
             self.pending.extend(datagrams);
             let excess = self.pending.len().saturating_sub(MAX_EARLY);
             self.pending.drain(..excess);
             transport.datagrams_dropped.add(excess as u64);
             return;
         };
+        let (index, remote, wrapped) = match path {
+            Path::Direct { socket, remote } => (Some(socket), remote, None),
+            Path::Relayed { relayed, peer, link } => {
+                let Some(wrapped) = self.wrap(relayed, peer, &datagrams) else {
+                    return transport.datagrams_dropped.add(datagrams.len() as u64);
+                };
+                if link.transport == Transport::Stream {
+                    return self.send_by_stream(link, wrapped);
+                }
+                (self.socket_at(link.local), link.server, Some(wrapped))
+            }
+        };
+        let Some(index) = index else {
+            return transport.datagrams_dropped.add(datagrams.len() as u64);
+        };
         let mut rest = 0;
         if self.pending.is_empty() {
-            let sent = self.sockets[index].send(remote, &datagrams, &mut self.outbox);
+            let packed = wrapped.as_ref().unwrap_or(&datagrams);
+            let sent = self.sockets[index].send(remote, packed, &mut self.outbox);
             transport.datagrams_sent.add(sent.out as u64);
             transport.datagrams_dropped.add(sent.refused as u64);
             rest = sent.taken();
@@ -513,11 +565,13 @@ impl Actor for IceAgent {
             // Nobody knows of these sockets: a restart will tell the peer.
             self.setup.events.tell(IceEvent::Failed);
         }
+        self.relaying.note_sockets(&self.resume.sockets);
         self.take_over(now);
         for index in 0..self.sockets.len() {
             self.agent.add_host(now, self.sockets[index].address());
             ctx.spawn(Reading { index });
         }
+        self.take_over_relays(now, ctx);
         self.gather(ctx);
         ctx.run_interval(self.setup.ice.interface_poll(), Self::watch_interfaces);
         self.drive(ctx);
@@ -530,6 +584,7 @@ impl Timed for IceAgent {
     }
 
     fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
+        self.relaying.relays().handle_timeout(now);
         self.agent.handle_timeout(now);
         self.drive(ctx);
     }
@@ -554,9 +609,12 @@ impl Handler<AddRemoteCandidate> for IceAgent {
     type Result = ();
 
     fn handle(&mut self, AddRemoteCandidate { candidate }: AddRemoteCandidate, ctx: &mut Self::Context) {
-        match self.agent.add_remote_candidate(Instant::now(), &candidate) {
-            Ok(()) if candidate.is_empty() || self.resume.candidates.contains(&candidate) => {}
-            Ok(()) => {
+        let now = Instant::now();
+        match self.agent.add_remote_candidate(now, &candidate) {
+            Ok(None) => {}
+            Ok(Some(_)) if self.resume.candidates.contains(&candidate) => {}
+            Ok(Some(address)) => {
+                self.relaying.relays().permit(now, address.ip());
                 self.resume.candidates.push(candidate);
                 let excess = self
                     .resume
@@ -583,6 +641,10 @@ impl Handler<RestartIce> for IceAgent {
         self.rescan(now, ctx);
         self.keep();
         self.agent.restart(now, credentials);
+        if self.relaying.relays().allocated().next().is_none() {
+            // What was not to be had at first may be now.
+            self.gather(ctx);
+        }
         self.drive(ctx);
     }
 }
@@ -597,27 +659,24 @@ impl Handler<RoutePayloads> for IceAgent {
     }
 }
 
+impl Handler<UseIceServers> for IceAgent {
+    type Result = ();
+
+    fn handle(&mut self, UseIceServers(servers): UseIceServers, ctx: &mut Self::Context) {
+        if servers != self.resume.ice_servers {
+            self.resume.ice_servers = servers;
+            self.keep();
+            self.gather(ctx);
+        }
+    }
+}
+
 impl Handler<SendDatagrams> for IceAgent {
     type Result = ();
 
     fn handle(&mut self, SendDatagrams(datagrams): SendDatagrams, ctx: &mut Self::Context) {
         self.send(datagrams, ctx);
     }
-}
-
-fn bind_sockets(network: &Network, addresses: Vec<IpAddr>) -> Vec<Bound> {
-    let mut random = [0; 2];
-    // Any start will do where there is no randomness; the next free port is taken.
-    let _ = getrandom::fill(&mut random);
-    let start = u16::from_be_bytes(random);
-    let bind = |ip| match Bound::new(ip, network, start) {
-        Ok(bound) => Some(bound),
-        Err(error) => {
-            debug!(%error, "an address is not used");
-            None
-        }
-    };
-    addresses.into_iter().filter_map(bind).collect()
 }
 
 fn settings(ice: &Ice) -> Settings {
@@ -632,20 +691,8 @@ fn settings(ice: &Ice) -> Settings {
         stun_requests: ice.stun_requests,
         max_pairs: ice.max_pairs,
         max_remote_candidates: ice.max_remote_candidates,
+        relay_only: ice.relay_only,
     }
-}
-
-/// Addresses of `HOST:PORT` or `stun:HOST:PORT` (RFC 7064), as far as they have any.
-async fn resolve(servers: Vec<String>) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    for server in servers {
-        let host_and_port = server.strip_prefix("stun:").unwrap_or(&server).to_owned();
-        match tokio::net::lookup_host(host_and_port).await {
-            Ok(found) => addresses.extend(found),
-            Err(error) => debug!(%error, "a STUN server has no address"),
-        }
-    }
-    addresses
 }
 
 #[cfg(test)]

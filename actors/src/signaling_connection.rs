@@ -115,8 +115,6 @@ pub enum SignalingNews {
         /// Shown now.
         actual: CertificateHash,
     },
-    /// `stun:…` URIs (RFC 7064) the server suggests.
-    StunServers(Vec<String>),
     /// The account exists.
     Registered {
         /// Its name.

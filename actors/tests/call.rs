@@ -106,7 +106,7 @@ fn call(tamper: Tamper) -> [Party; 2] {
             },
             microphone: true,
             camera: true,
-            stun_servers: Vec::new(),
+            ice_servers: Vec::new(),
             local: VideoSlot::new(),
             remote: remote.clone(),
             stats: Arc::new(figures),

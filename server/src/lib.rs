@@ -3,7 +3,7 @@
 //! Reading order: this file (starting and stopping, the supervision tree), [`listener`] and [`http`] (how a
 //! connection comes in), [`session`] (one client's conversation), [`accounts`] with [`limits`] and [`store`] (who
 //! may come in), [`calls`] (who is in a call with whom; the rules themselves are
-//! `roomrtc_protocol::signaling::switchboard`), [`directory`] (the way to every session), [`tls`].
+//! `roomrtc_protocol::signaling::switchboard`), [`directory`] (the way to every session), [`ice_servers`], [`tls`].
 //!
 //! ```text
 //!                        ┌──────── account store (own thread: SQLite, OPAQUE)
@@ -40,6 +40,7 @@ mod calls;
 mod caretaker;
 mod directory;
 mod http;
+mod ice_servers;
 pub mod inspect;
 mod limits;
 mod listener;
@@ -48,6 +49,7 @@ pub mod store;
 mod tls;
 
 pub use accounts::OpenError;
+pub use ice_servers::SecretError;
 pub use tls::TlsError;
 
 use accounts::Accounts;
@@ -55,6 +57,7 @@ use admin::Admin;
 use calls::CallRegistry;
 use caretaker::{Caretaker, StopServer};
 use directory::{Directory, Roster};
+use ice_servers::IceServers;
 use listener::Listener;
 use tls::Identity;
 
@@ -88,6 +91,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The secret shared with the TURN servers cannot be used.
+    #[error(transparent)]
+    TurnSecret(#[from] SecretError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on")]
     Listen {
@@ -132,7 +138,7 @@ impl Server {
         let address = socket.local_addr().map_err(listening)?;
         let ground = Ground {
             settings: settings.clone(),
-            stun_servers: config.ice.stun_servers.clone(),
+            ice_servers: IceServers::load(config, &folder)?,
             database,
             identity: identity.clone(),
             socket: Arc::new(socket),
@@ -203,7 +209,7 @@ impl Drop for RunningServer {
 /// What the actors stand on.
 struct Ground {
     settings: Arc<Settings>,
-    stun_servers: Vec<String>,
+    ice_servers: IceServers,
     database: PathBuf,
     identity: Arc<ArcSwap<Identity>>,
     socket: Arc<TcpListener>,
@@ -226,7 +232,7 @@ fn run(ground: Ground, started: &mpsc::Sender<Addr<Caretaker>>) {
 fn raise(ground: Ground) -> Addr<Caretaker> {
     let Ground {
         settings,
-        stun_servers,
+        ice_servers,
         database,
         identity,
         socket,
@@ -246,7 +252,7 @@ fn raise(ground: Ground) -> Addr<Caretaker> {
     let hang_timeout = settings.hang_timeout();
     let shared = session::Shared {
         settings: settings.clone(),
-        stun_servers,
+        ice_servers,
         accounts: accounts.clone(),
         calls: calls.clone(),
     };

@@ -269,6 +269,7 @@ impl Handler<CallOrder> for Call {
                 }
             },
             CallOrder::SignalingResumed => self.signaling_resumed(),
+            CallOrder::UseIceServers(servers) => tree.use_ice_servers(servers),
             CallOrder::SetMicrophone(on) => {
                 self.now.microphone = on;
                 tree.set_microphone(on);

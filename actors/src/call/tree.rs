@@ -25,6 +25,7 @@ use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
 use roomrtc_protocol::sdp::{DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
+use roomrtc_protocol::signaling::messages::IceServer;
 use roomrtc_protocol::time::WallClock;
 
 use super::description::LocalDescription;
@@ -36,7 +37,9 @@ use crate::decoder::VideoDecoder;
 use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, StartHandshake};
 use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder};
 use crate::file_transfer::{self, FileTransfers, TransferIds};
-use crate::ice_agent::{AddRemoteCandidate, IceAgent, RestartIce, RoutePayloads, SetRemoteCredentials};
+use crate::ice_agent::{
+    AddRemoteCandidate, IceAgent, RestartIce, RoutePayloads, SetRemoteCredentials, UseIceServers,
+};
 use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
 use crate::rtcp_reporter::{RtcpReporter, SendBye, wall_clock};
 use crate::rtp_receiver::RtpReceiver;
@@ -362,6 +365,10 @@ impl Tree {
     /// Looks for another path with these credentials.
     pub(crate) fn restart_ice(&self, credentials: IceCredentials) {
         self.ice_agent.tell(RestartIce(credentials));
+    }
+
+    pub(super) fn use_ice_servers(&self, servers: Vec<IceServer>) {
+        self.ice_agent.tell(UseIceServers(servers));
     }
 
     /// The media of before make room for others: [`Tree::former_media_gone`] tells when they have.

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use roomrtc_kit::{Addr, Directory, Down, Keep, Port, Shutdown, mail};
 use roomrtc_protocol::signaling::UserName;
 use roomrtc_protocol::signaling::messages::{
-    CallId, ClientMessage, ErrorCode, GoodbyeReason, Presence, ServerMessage, UserPresence,
+    CallId, ClientMessage, ErrorCode, GoodbyeReason, IceServer, Presence, ServerMessage, UserPresence,
 };
 use tokio::sync::watch;
 
@@ -36,6 +36,9 @@ const LAST_WORDS: Duration = Duration::from_millis(1500);
 
 /// How long the components of a call, whose root has ended, may take to leave their threads.
 const CALL_CLEARANCE: Duration = Duration::from_millis(100);
+
+/// The servers for NATs and firewalls are not asked for more often.
+const LEAST_RENEWAL: Duration = Duration::from_secs(60);
 
 /// All media of a call share the transport of its first (RFC 9143 §7.2), so every candidate belongs to it.
 const MID: &str = "0";
@@ -85,13 +88,14 @@ pub struct Memory {
     media: MediaChoice,
     microphone: bool,
     camera: bool,
-    stun_servers: Vec<String>,
+    ice_servers: Vec<IceServer>,
 }
 
 /// The actor.
 pub struct Client {
     setup: ClientRootSetup,
     now: Memory,
+    ice_servers_renewal: Option<SpawnHandle>,
 }
 
 impl Client {
@@ -110,9 +114,13 @@ impl Client {
             media: setup.media.clone(),
             microphone: true,
             camera: true,
-            stun_servers: Vec::new(),
+            ice_servers: Vec::new(),
         });
-        Client { setup, now }
+        Client {
+            setup,
+            now,
+            ice_servers_renewal: None,
+        }
     }
 
     fn tell(&self, event: Event) {
@@ -179,7 +187,7 @@ impl Client {
             media: self.now.media.clone(),
             microphone: self.now.microphone,
             camera: self.now.camera,
-            stun_servers: self.now.stun_servers.clone(),
+            ice_servers: self.now.ice_servers.clone(),
             local: self.setup.local.clone(),
             remote: self.setup.remote.clone(),
             stats: self.setup.stats.clone(),
@@ -270,6 +278,13 @@ impl Client {
 
 impl Actor for Client {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        // An earlier life's timer is gone with it.
+        if self.now.online {
+            self.say(ClientMessage::GetIceServers);
+        }
+    }
 }
 
 impl Handler<Command> for Client {
@@ -342,7 +357,7 @@ impl Handler<Command> for Client {
 impl Handler<SignalingNews> for Client {
     type Result = ();
 
-    fn handle(&mut self, news: SignalingNews, _: &mut Self::Context) {
+    fn handle(&mut self, news: SignalingNews, ctx: &mut Self::Context) {
         match news {
             SignalingNews::Connection(state) => {
                 if !matches!(state, ConnectionState::Connected) {
@@ -359,10 +374,6 @@ impl Handler<SignalingNews> for Client {
                 expected: expected.to_string(),
                 actual: actual.to_string(),
             }),
-            SignalingNews::StunServers(uris) => {
-                let address = |uri: &String| uri.strip_prefix("stun:").unwrap_or(uri).to_owned();
-                self.now.stun_servers = uris.iter().map(address).collect();
-            }
             SignalingNews::Registered { user } => self.tell(Event::Registered { user }),
             SignalingNews::LoggedIn {
                 user,
@@ -371,6 +382,7 @@ impl Handler<SignalingNews> for Client {
                 resumed,
             } => {
                 self.now.online = true;
+                self.say(ClientMessage::GetIceServers);
                 self.now.users = users.into_iter().map(|row| (row.user, row.presence)).collect();
                 self.tell(Event::LoggedIn { user, resumed });
                 self.tell_users();
@@ -386,7 +398,7 @@ impl Handler<SignalingNews> for Client {
             }
             SignalingNews::LoggedOut(reason) => self.logged_out(reason),
             SignalingNews::Refused(refusal) => self.refused(refusal),
-            SignalingNews::Said(message) => self.said(message),
+            SignalingNews::Said(message) => self.said(message, ctx),
             SignalingNews::Left => self.setup.tree.tell(Shutdown),
         }
         self.keep();
@@ -411,6 +423,18 @@ impl Client {
         });
     }
 
+    /// Asks for the servers anew before their logins end.
+    fn renew_ice_servers(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if let Some(renewal) = self.ice_servers_renewal.take() {
+            ctx.cancel_future(renewal);
+        }
+        self.ice_servers_renewal = Some(ctx.run_later(after.max(LEAST_RENEWAL), |client, _| {
+            if client.now.online {
+                client.say(ClientMessage::GetIceServers);
+            }
+        }));
+    }
+
     fn refused(&mut self, refusal: signaling::Refusal) {
         let signaling::Refusal {
             code,
@@ -427,8 +451,16 @@ impl Client {
         });
     }
 
-    fn said(&mut self, message: ServerMessage) {
+    fn said(&mut self, message: ServerMessage, ctx: &mut Context<Self>) {
         match message {
+            ServerMessage::IceServers { servers, ttl_s } => {
+                self.now.ice_servers = servers.clone();
+                // One that was rejoined right after the login began without them.
+                if let Some(running) = &self.now.running {
+                    running.tell(CallOrder::UseIceServers(servers));
+                }
+                self.renew_ice_servers(Duration::from_secs(ttl_s) / 2, ctx);
+            }
             ServerMessage::PresenceChanged { user, presence } => {
                 match presence {
                     // A guest who has gone does not come back under that name.

@@ -10,20 +10,29 @@ use roomrtc_kit::config::Network;
 /// nothing else or where it is asked for.
 pub(super) fn addresses(network: &Network, limit: usize) -> Vec<IpAddr> {
     let found = if network.bind_addresses.is_empty() {
-        present()
+        present(&network.exclude_interfaces)
     } else {
         network.bind_addresses.clone()
     };
     choose(found, network, limit)
 }
 
-/// Every address of this machine whose interface is up.
-pub(crate) fn present() -> Vec<IpAddr> {
+/// Every address of this machine whose interface is up and not among these.
+pub(crate) fn present(excluded: &[String]) -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let up = interfaces
+    let usable = interfaces
         .iter()
-        .filter(|interface| interface.oper_status != IfOperStatus::Down);
-    up.map(|interface| interface.ip()).collect()
+        .filter(|interface| interface.oper_status != IfOperStatus::Down)
+        .filter(|interface| !excluded.iter().any(|pattern| matches(pattern, &interface.name)));
+    usable.map(|interface| interface.ip()).collect()
+}
+
+/// Whether a name is the pattern, or begins as it does before its `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == pattern,
+    }
 }
 
 fn choose(found: Vec<IpAddr>, network: &Network, limit: usize) -> Vec<IpAddr> {
@@ -109,6 +118,13 @@ mod tests {
             choose(ips(&ALL), &asked, 32),
             ips(&["192.0.2.2", "fd00::2", "127.0.0.1", "::1"])
         );
+    }
+
+    #[test]
+    fn interfaces_are_left_out_by_name_or_beginning() {
+        assert!(matches("tun*", "tun0") && matches("wg0", "wg0") && matches("*", "eth0"));
+        assert!(!matches("tun*", "eth0") && !matches("wg0", "wg01"));
+        assert_eq!(present(&["*".to_owned()]), ips(&[]));
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Bound {
         })
     }
 
+    /// Sends one datagram without a runtime; whether it went out.
+    pub(super) fn send(&self, remote: SocketAddr, datagram: &[u8]) -> bool {
+        self.socket.send_to(datagram, remote).is_ok()
+    }
+
     /// Where it is bound.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -130,6 +130,7 @@ impl Peer {
                 ..Network::default()
             },
             ice: Ice::default(),
+            ice_servers: Vec::new(),
             events: audio.port(),
             dtls: audio.port(),
             rtp_audio: audio.port(),

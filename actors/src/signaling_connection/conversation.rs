@@ -37,10 +37,7 @@ pub(super) enum Output {
     /// Compute this off the thread, then give the result to [`Conversation::stretched`].
     Stretch(Stretch),
     /// The server greeted: requests are possible.
-    Ready {
-        heartbeat_ms: u64,
-        stun_servers: Vec<String>,
-    },
+    Ready { heartbeat_ms: u64 },
     /// The account exists.
     Registered { user: String },
     /// The session is open.
@@ -282,18 +279,12 @@ impl Conversation {
                 }))
             }
             ServerMessage::Welcome {
-                heartbeat_ms,
-                stun_servers,
-                server,
-                ..
+                heartbeat_ms, server, ..
             } => match self.phase {
                 Phase::Greeting => {
                     tracing::info!(server, "connected");
                     self.phase = Phase::Ready;
-                    Some(Output::Ready {
-                        heartbeat_ms,
-                        stun_servers,
-                    })
+                    Some(Output::Ready { heartbeat_ms })
                 }
                 _ => unexpected("welcome"),
             },
@@ -328,6 +319,7 @@ impl Conversation {
             said @ (ServerMessage::PresenceChanged { .. }
             | ServerMessage::Invited { .. }
             | ServerMessage::InviteRevoked { .. }
+            | ServerMessage::IceServers { .. }
             | ServerMessage::Ringing { .. }
             | ServerMessage::Incoming { .. }
             | ServerMessage::Accepted { .. }

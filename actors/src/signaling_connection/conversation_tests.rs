@@ -21,7 +21,6 @@ fn ready() -> Conversation {
         version: VERSION,
         server: "test".into(),
         heartbeat_ms: 2000,
-        stun_servers: Vec::new(),
     };
     assert!(matches!(
         conversation.hear(welcome),

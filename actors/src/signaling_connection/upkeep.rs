@@ -246,10 +246,7 @@ impl SignalingConnection {
                     }
                 }));
             }
-            Output::Ready {
-                heartbeat_ms,
-                stun_servers,
-            } => self.ready(heartbeat_ms, stun_servers, ctx),
+            Output::Ready { heartbeat_ms } => self.ready(heartbeat_ms, ctx),
             Output::Registered { user } => {
                 self.unanswered = None;
                 self.tell(SignalingNews::Registered { user });
@@ -296,7 +293,7 @@ impl SignalingConnection {
         }
     }
 
-    fn ready(&mut self, heartbeat_ms: u64, stun_servers: Vec<String>, ctx: &mut Context<Self>) {
+    fn ready(&mut self, heartbeat_ms: u64, ctx: &mut Context<Self>) {
         if let Some(up) = self.up() {
             up.heartbeat = up
                 .heartbeat
@@ -304,7 +301,6 @@ impl SignalingConnection {
                 .max(MIN_HEARTBEAT);
         }
         self.state(ConnectionState::Connected);
-        self.tell(SignalingNews::StunServers(stun_servers));
         if let Some(token) = self.token.clone() {
             self.ask(Request::Resume { token }, ctx);
         } else {
@@ -402,7 +398,7 @@ impl SignalingConnection {
             up.looked_at = Instant::now();
             if up
                 .local
-                .is_some_and(|local| !interfaces::present().contains(&local))
+                .is_some_and(|local| !interfaces::present(&[]).contains(&local))
             {
                 let writing = up.writing;
                 ctx.cancel_future(writing);

@@ -1,6 +1,7 @@
 //! Interactive Connectivity Establishment (RFC 8445) with trickling (RFC 8838) and consent (RFC 7675).
 //!
-//! Reading order: [`credentials`], [`candidate`] (what is signaled), [`gathering`] (server-reflexive candidates),
+//! Reading order: [`credentials`], [`candidate`] (what is signaled), [`server_uri`] (where the servers are), [`gathering`]
+//! (server-reflexive candidates), [`relay`] (relayed ones),
 //! [`consent`] (is the peer still there?), [`interface`] (settings, events, outputs), [`agent`] (the machine an actor
 //! drives; the checks themselves are done by crate `is`).
 //!
@@ -19,12 +20,14 @@ pub mod credentials;
 pub mod gathering;
 pub mod interface;
 pub mod relay;
+pub mod server_uri;
 
 pub use agent::IceAgent;
 pub use candidate::CandidateError;
 pub use credentials::{CredentialsError, IceCredentials};
 pub use interface::{Event, Output, SelectedPair, Settings, State, Transmit};
 pub use relay::{Forwarded, Link, RelayLogin, RelayOutput, Relays, Transport};
+pub use server_uri::{ServerKind, ServerUri};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 //! A connection starts with [`ClientMessage::Hello`], which the server answers with [`ServerMessage::Welcome`].
 //! Then the client registers, logs in (OPAQUE, RFC 9807) or resumes; only after that is everything else allowed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of this vocabulary, sent in [`ClientMessage::Hello`].
@@ -136,6 +138,28 @@ pub enum GoodbyeReason {
     SlowReader,
 }
 
+/// Servers that help calls through NATs and firewalls (W3C `RTCIceServer`). Does not print its credential.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// Ways to one server: `stun:`, `turn:` and `turns:` URIs (RFC 7064, RFC 7065).
+    pub urls: Vec<String>,
+    /// Login at a TURN server: name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Login at a TURN server: password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
 /// From client to server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -200,6 +224,8 @@ pub enum ClientMessage {
         /// From [`ServerMessage::Invited`].
         invite: String,
     },
+    /// Asks for the servers that help calls through NATs and firewalls.
+    GetIceServers,
     /// Calls a user.
     Call {
         /// Whom.
@@ -272,8 +298,6 @@ pub enum ServerMessage {
         server: String,
         /// Send something at least this often.
         heartbeat_ms: u64,
-        /// `stun:HOST:PORT` URIs (RFC 7064) the server suggests.
-        stun_servers: Vec<String>,
     },
     /// Answers [`ClientMessage::RegisterStart`]: OPAQUE `RegistrationResponse`, base64.
     RegisterResponse {
@@ -322,6 +346,13 @@ pub enum ServerMessage {
     InviteRevoked {
         /// Which.
         invite: String,
+    },
+    /// Answers [`ClientMessage::GetIceServers`].
+    IceServers {
+        /// STUN and TURN servers; maybe none.
+        servers: Vec<IceServer>,
+        /// How long their logins are good, seconds; ask again before.
+        ttl_s: u64,
     },
     /// A user's state changed, or a new user registered.
     PresenceChanged {

@@ -358,6 +358,7 @@ impl Switchboard {
             | ClientMessage::Join { .. }
             | ClientMessage::Invite
             | ClientMessage::RevokeInvite { .. }
+            | ClientMessage::GetIceServers
             | ClientMessage::LogOut
             | ClientMessage::Ping
             | ClientMessage::Pong => Err(Refusal::new(ErrorCode::NotAllowed, "not a matter of calls")),

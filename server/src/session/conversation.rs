@@ -1,6 +1,6 @@
 //! What each message of a client does, state by state.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use roomrtc_kit::{Lost, Mail};
@@ -140,6 +140,10 @@ impl Session {
                     this.invite_revoked(answer, online);
                 });
             }
+            ClientMessage::GetIceServers => {
+                let (servers, ttl_s) = self.shared.ice_servers.hand_out(&online.user, SystemTime::now());
+                self.send(&ServerMessage::IceServers { servers, ttl_s });
+            }
             ClientMessage::Call { .. }
             | ClientMessage::Accept { .. }
             | ClientMessage::Decline { .. }
@@ -194,7 +198,6 @@ impl Session {
             version: VERSION,
             server: SERVER.to_owned(),
             heartbeat_ms: self.settings().heartbeat_interval_ms,
-            stun_servers: self.shared.stun_servers.clone(),
         });
     }
 

@@ -26,6 +26,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::accounts::Accounts;
 use crate::calls::CallRegistry;
 use crate::directory::encode;
+use crate::ice_servers::IceServers;
 
 mod conversation;
 mod pace;
@@ -71,7 +72,7 @@ const SILENCE_BEFORE_PING: f64 = 1.5;
 /// What all sessions share.
 pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) stun_servers: Vec<String>,
+    pub(crate) ice_servers: IceServers,
     pub(crate) accounts: Addr<Accounts>,
     pub(crate) calls: Addr<CallRegistry>,
 }

@@ -1,6 +1,6 @@
 //! Finding the path between the peers, and noticing its loss.
 
-use super::section::{each, is_host_and_port, matching, range, section};
+use super::section::{any, each, is_host_and_port, matching, range, section};
 
 /// Whether a text is a STUN URI with host and port.
 fn is_stun_server(text: &str) -> bool {
@@ -12,6 +12,13 @@ section! {
     Ice, "ice" {
         /// STUN servers that tell the public address (server-reflexive candidates).
         stun_servers: Vec<String> = Vec::new(), each(matching("HOST:PORT or stun:HOST:PORT", is_stun_server));
+
+        /// Let the peer see and reach this machine by TURN servers alone, so that it learns no address of it. Where the
+        /// server names no TURN server, calls find no path then.
+        relay_only: bool = false, any();
+
+        /// Time the connection to a TURN server over TCP or TLS may take.
+        relay_connect_timeout_ms: u64 = 5000, range(100..=60_000), from_millis(relay_connect_timeout);
 
         /// Pace of the checks, Ta (RFC 8445 §14.2: 50 unless the path is known to bear more).
         ta_ms: u64 = 5, range(5..=500), from_millis(ta);

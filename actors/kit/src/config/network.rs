@@ -20,6 +20,9 @@ section! {
         /// Addresses the UDP sockets of a call are bound to; none means those of all interfaces.
         bind_addresses: Vec<IpAddr> = Vec::new(), any();
 
+        /// Interfaces calls do not use, such as those of a VPN; a name may end in `*`, as in `tun*`.
+        exclude_interfaces: Vec<String> = Vec::new(), any();
+
         /// First UDP port a call may use; 0 leaves the choice to the system.
         udp_port_min: u16 = 0, any();
 

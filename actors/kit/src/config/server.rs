@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::section::{any, choice, is_host_and_port, length, matching, range, section};
+use super::section::{any, choice, each, is_host_and_port, length, matching, range, section};
 
 choice! {
     /// What accepts TLS connections.
@@ -22,6 +22,22 @@ fn is_public_url(text: &str) -> bool {
         .map(|rest| rest.trim_end_matches('/'));
     text.is_empty()
         || host.is_some_and(|host| is_host_and_port(host) || is_host_and_port(&format!("{host}:0")))
+}
+
+/// Whether a text is the URI of a TURN server.
+fn is_turn_server(text: &str) -> bool {
+    let (way, transport) = text.split_once('?').unwrap_or((text, "transport=udp"));
+    let plain = way
+        .strip_prefix("turn:")
+        .map(|host| (host, ["transport=udp", "transport=tcp"].as_slice()));
+    let secure = way
+        .strip_prefix("turns:")
+        .map(|host| (host, ["transport=tcp"].as_slice()));
+    let tls_by_default = secure.is_some() && !text.contains('?');
+    plain.or(secure).is_some_and(|(host, transports)| {
+        let host = is_host_and_port(host) || is_host_and_port(&format!("{host}:0"));
+        host && (tls_by_default || transports.contains(&transport))
+    })
 }
 
 section! {
@@ -121,6 +137,18 @@ section! {
 
         /// Links a user may have open at one time.
         invites_per_user: usize = 20, range(1..=1_000);
+
+        /// TURN servers that clients get logins for, so that they can call through any NAT or firewall
+        /// (docs/self-hosting.md).
+        turn_servers: Vec<String> = Vec::new(),
+            each(matching("turn:HOST[:PORT][?transport=udp or tcp] or turns:HOST[:PORT]", is_turn_server));
+
+        /// File with the secret the TURN servers know (coturn's `static-auth-secret`), within `data_dir` unless the path
+        /// is absolute.
+        turn_secret: PathBuf = "turn_secret".into(), any();
+
+        /// Time a login at the TURN servers is good.
+        turn_life_s: u64 = 24 * 3600, range(300..=604_800), from_secs(turn_life);
 
         /// Whether new accounts can be made.
         registration: bool = true, any();

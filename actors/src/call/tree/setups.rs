@@ -24,14 +24,12 @@ use crate::sctp_association::SctpSetup;
 
 impl Tree {
     pub(super) fn ice_setup(&self) -> IceSetup {
-        let mut ice = self.soil.config.ice.clone();
-        ice.stun_servers
-            .extend(self.soil.setup.stun_servers.iter().cloned());
         IceSetup {
             controlling: self.soil.setup.caller,
             credentials: self.soil.credentials.clone(),
             network: self.soil.config.network.clone(),
-            ice,
+            ice: self.soil.config.ice.clone(),
+            ice_servers: self.soil.setup.ice_servers.clone(),
             events: self.soil.call.port(),
             dtls: self.dtls_session.port(),
             rtp_audio: self.audio_receiver.port(),

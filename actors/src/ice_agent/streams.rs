@@ -1,0 +1,131 @@
+//! Ways to TURN servers where UDP is blocked: TCP, and TLS over it.
+//!
+//! A stream is carried by a task of its own, so that it outlives the actor like the sockets do; it ends with the last
+//! handle to it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use native_tls::{Protocol, TlsConnector};
+use roomrtc_protocol::ice::{Link, ServerKind, ServerUri, Transport};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// Datagrams that wait to be written; the newest is dropped when there is no room, as a full socket would.
+const MAX_OUTGOING: usize = 512;
+/// Pieces that were read and not taken yet; the server waits when there is no room.
+const MAX_INCOMING: usize = 64;
+/// Bytes read at once.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// A stream to a TURN server. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Stream {
+    link: Link,
+    outgoing: mpsc::Sender<Bytes>,
+    incoming: Arc<Mutex<mpsc::Receiver<Bytes>>>,
+}
+
+impl Stream {
+    /// Connects, within `limit`. The certificate of a server over TLS must be one the system vouches for.
+    pub(super) async fn connect(uri: ServerUri, server: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let connecting = async {
+            let tcp = TcpStream::connect(server).await?;
+            tcp.set_nodelay(true)?;
+            let link = Link {
+                transport: Transport::Stream,
+                local: tcp.local_addr()?,
+                server,
+            };
+            match uri.kind {
+                ServerKind::TurnTls => {
+                    let tls = connector().await?.connect(&uri.host, tcp).await;
+                    Ok(Self::carried(link, tls.map_err(io::Error::other)?))
+                }
+                ServerKind::Stun | ServerKind::TurnUdp | ServerKind::TurnTcp => Ok(Self::carried(link, tcp)),
+            }
+        };
+        let late = || io::Error::from(io::ErrorKind::TimedOut);
+        tokio::time::timeout(limit, connecting)
+            .await
+            .map_err(|_| late())?
+    }
+
+    fn carried(link: Link, stream: impl AsyncRead + AsyncWrite + 'static) -> Self {
+        let (outgoing, to_write) = mpsc::channel(MAX_OUTGOING);
+        let (read, incoming) = mpsc::channel(MAX_INCOMING);
+        actix_rt::spawn(carry(stream, to_write, read));
+        Stream {
+            link,
+            outgoing,
+            incoming: Arc::new(Mutex::new(incoming)),
+        }
+    }
+
+    /// Between which addresses it goes.
+    pub(super) fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Writes this; false if there is no room, or it has ended.
+    pub(super) fn send(&self, data: Bytes) -> bool {
+        self.outgoing.try_send(data).is_ok()
+    }
+
+    /// Waits for the next bytes; `None` at its end.
+    pub(super) fn poll_receive(&self, task: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        incoming.poll_recv(task)
+    }
+}
+
+/// Loading the system's roots takes milliseconds that the call's thread does not have.
+async fn connector() -> io::Result<tokio_native_tls::TlsConnector> {
+    let building = tokio::task::spawn_blocking(|| {
+        TlsConnector::builder()
+            .min_protocol_version(Some(Protocol::Tlsv12))
+            .build()
+    });
+    let connector = building.await?.map_err(io::Error::other)?;
+    Ok(connector.into())
+}
+
+async fn carry(
+    stream: impl AsyncRead + AsyncWrite,
+    mut outgoing: mpsc::Receiver<Bytes>,
+    incoming: mpsc::Sender<Bytes>,
+) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let reading = async {
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(PIECE_BYTES);
+            let read = reader.read_buf(&mut buffer).await.unwrap_or(0);
+            if read == 0 || incoming.send(buffer.split().freeze()).await.is_err() {
+                return;
+            }
+        }
+    };
+    let writing = async {
+        while let Some(data) = outgoing.recv().await {
+            let mut written = writer.write_all(&data).await;
+            while let (Ok(()), Ok(data)) = (&written, outgoing.try_recv()) {
+                written = writer.write_all(&data).await;
+            }
+            if written.is_err() || writer.flush().await.is_err() {
+                return;
+            }
+        }
+        // Nobody holds it any more: the last words are out.
+        let _ = writer.shutdown().await;
+    };
+    tokio::select! {
+        () = reading => {}
+        () = writing => {}
+    }
+}
