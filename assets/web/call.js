@@ -9,15 +9,15 @@ const fingerprint = (sdp) => /^a=fingerprint:(.*)$/m.exec(sdp)?.[1].trim().toLow
 
 export class Call {
   // events: { say, state, track, media, file }
-  constructor({ id, user, caller, stream, events }) {
-    Object.assign(this, { id, user, caller, stream, events, early: [], ended: false });
+  constructor({ id, user, caller, stream, iceServers, events }) {
+    Object.assign(this, { id, user, caller, stream, iceServers, events, early: [], ended: false });
     this.connect();
     if (caller) this.offer();
   }
 
   connect() {
     this.peer?.close();
-    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: this.iceServers });
     this.peer = peer;
     this.early = [];
     this.making = false;

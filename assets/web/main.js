@@ -167,7 +167,7 @@ function begin({ id, user, caller }) {
     media: ({ camera }) => document.body.classList.toggle("remote-off", !camera),
     file: (channel) => files.receive(channel),
   };
-  call = new Call({ id, user, caller, stream, events });
+  call = new Call({ id, user, caller, stream, iceServers: session.iceServers, events });
 }
 
 function end(words) {

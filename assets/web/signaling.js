@@ -68,18 +68,27 @@ export async function lookUp(invite) {
 // A session: comes back by its token until it is left.
 export class Session {
   constructor({ hear, lost, back, over }) {
-    Object.assign(this, { hear, lost, back, over, token: null, socket: null, left: false });
+    Object.assign(this, { hear, lost, back, over, token: null, socket: null, left: false, iceServers: [] });
   }
 
   async begin(first) {
     const { socket, answer } = await open(first, (message) => this.heard(message), () => this.closed());
     this.socket = socket;
     this.token = answer.token;
+    this.say({ type: "get_ice_servers" });
     return answer;
+  }
+
+  // Logins at TURN servers end: others are asked for in time.
+  keep({ servers, ttl_s: life }) {
+    this.iceServers = servers;
+    clearTimeout(this.renewal);
+    this.renewal = setTimeout(() => this.say({ type: "get_ice_servers" }), life * 500);
   }
 
   heard(message) {
     if (message.type === "goodbye") this.left = message.reason !== "server_shutdown";
+    else if (message.type === "ice_servers") this.keep(message);
     else this.hear(message);
   }
 

@@ -26,7 +26,7 @@ pub fn run(ana_calls: bool) -> Result<Option<Pauses>> {
     let Some(machines) = Machines::build()? else {
         return Ok(None);
     };
-    let server = Server::start_at(machines.hub(), SERVER)?;
+    let server = Server::start_at(machines.hub(), SERVER, &[])?;
     let [mut ana, mut ben] = call(&server, &machines, ana_calls)?;
     let used = address(&hears_and_sees(&mut ana)?);
     let (device, other) = match used.starts_with("10.77.1.2:") {

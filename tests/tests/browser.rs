@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::stories::{MEDIA, number, write_file};
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Server, TurnServer};
 use serde_json::{Value, json};
 
 const STATE: &str = "return document.body.dataset.state";
@@ -279,5 +279,45 @@ fn a_name_that_is_none_is_told_and_another_one_joins() -> Result<()> {
     browser.fill("name", "Gus")?;
     browser.click("join")?;
     browser.wait_until("the call", STATE, |state| state == "connected")?;
+    Ok(())
+}
+
+/// What kinds of candidates of its own a browser has, and of the peer it uses.
+const CANDIDATES: &str = "
+    const [own, used] = [new Set(), new Set()];
+    const reports = await window.roomrtc.peer.getStats();
+    reports.forEach((report) => {
+        if (report.type === 'local-candidate') own.add(report.candidateType);
+        if (report.type !== 'candidate-pair' || !report.nominated) return;
+        if (report.packetsReceived > 0) used.add(reports.get(report.remoteCandidateId).candidateType);
+    });
+    return { own: [...own], used: [...used] };";
+
+#[test]
+fn a_guest_gets_a_relay_and_reaches_a_host_who_is_seen_by_its_relay_alone() -> Result<()> {
+    let turn = TurnServer::start()?;
+    let settings = turn.settings(&["udp", "tcp"]);
+    let server = Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let alone = [
+        "--set",
+        "ice.relay_only=true",
+        "--set",
+        "network.bind_addresses=127.0.0.1",
+    ];
+    let (mut ana, url) = inviter(&server, &alone)?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    let second = host_hears_and_sees(&mut ana)?;
+    let pair = second["transport"]["pair"].as_str().context("a pair")?;
+    ensure!(pair.starts_with("relay/"), "{pair}");
+    guest_hears_and_sees(&mut browser)?;
+    let said = browser.run(CANDIDATES)?;
+    let has = |list: &str, kind: &str| {
+        said[list]
+            .as_array()
+            .is_some_and(|list| list.contains(&json!(kind)))
+    };
+    ensure!(has("own", "relay"), "{said}");
+    ensure!(has("used", "relay") && !has("used", "host"), "{said}");
     Ok(())
 }

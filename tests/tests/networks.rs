@@ -1,7 +1,11 @@
-//! Calls across networks: machines of their own, joined by virtual cables.
+//! Calls across networks: machines of their own, joined by virtual cables and routers.
 
 use anyhow::Result;
+use roomrtc_tests::harness::internet::{self, Internet, Router};
+use roomrtc_tests::harness::stories::{MEDIA, hears_and_sees};
+use roomrtc_tests::harness::{Server, TurnServer};
 use roomrtc_tests::interface_switch;
+use serde_json::Value;
 
 #[test]
 fn a_call_goes_on_over_another_interface_when_the_callers_is_pulled_out() -> Result<()> {
@@ -13,4 +17,69 @@ fn a_call_goes_on_over_another_interface_when_the_callers_is_pulled_out() -> Res
 fn a_call_goes_on_over_another_interface_when_the_callees_is_pulled_out() -> Result<()> {
     println!("{:?}", interface_switch::run(false)?);
     Ok(())
+}
+
+/// ana calls ben, each from behind a router of this kind; a TURN server is there over these ways. Both hear and see each
+/// other over a pair of candidates of the kinds wanted, such as `host/srflx`.
+fn call_from_behind(routers: [Router; 2], ways: &[&str], wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let Some(internet) = Internet::build(routers)? else {
+        return Ok(());
+    };
+    let address = match routers[0] {
+        Router::Ipv6 => internet::SERVER_V6,
+        Router::PortRestricted | Router::Symmetric | Router::WithoutUdp => internet::SERVER,
+    };
+    let turn = TurnServer::start_at(internet.hub(), address)?;
+    let settings = turn.settings(ways);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let listen = if address.contains(':') {
+        format!("[{address}]")
+    } else {
+        address.to_owned()
+    };
+    let mut server = Server::start_at(internet.hub(), &listen, &settings)?;
+    server.roots = Some(turn.certificate());
+    let options = [&MEDIA[..], &["--answer", "any"]].concat();
+    let mut ben = server.client_at(internet.ben(), "ben", &options)?;
+    ben.wait_for("online")?;
+    let options = [&MEDIA[..], &["--call", "ben"]].concat();
+    let mut ana = server.client_at(internet.ana(), "ana", &options)?;
+    for client in [&mut ana, &mut ben] {
+        client.wait_for("connected")?;
+        hears_and_sees(client)?;
+        let pair = |line: &Value| line["transport"]["pair"].as_str().is_some_and(&wanted);
+        let second = client.wait_until("that it uses such a pair", pair)?;
+        println!("{}: {}", client.name(), second["transport"]["pair"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn behind_port_restricted_routers_a_stun_server_is_enough() -> Result<()> {
+    call_from_behind([Router::PortRestricted; 2], &["udp"], |pair| {
+        !pair.contains("relay")
+    })
+}
+
+#[test]
+fn behind_symmetric_routers_the_call_is_relayed() -> Result<()> {
+    call_from_behind([Router::Symmetric; 2], &["udp"], |pair| pair.contains("relay"))
+}
+
+#[test]
+fn where_udp_is_blocked_on_both_sides_the_call_is_relayed_over_tcp() -> Result<()> {
+    call_from_behind([Router::WithoutUdp; 2], &["udp", "tcp"], |pair| {
+        pair == "relay/relay"
+    })
+}
+
+#[test]
+fn where_only_tls_on_port_443_gets_through_the_call_is_relayed_over_that() -> Result<()> {
+    let routers = [Router::WithoutUdp, Router::Symmetric];
+    call_from_behind(routers, &["tls"], |pair| pair.contains("relay"))
+}
+
+#[test]
+fn where_there_is_only_ipv6_nothing_is_missing() -> Result<()> {
+    call_from_behind([Router::Ipv6; 2], &["udp"], |pair| pair == "host/host")
 }

@@ -1,9 +1,12 @@
 //! The programs themselves, started as a user's script would start them.
 
 pub mod browser;
+pub mod internet;
 pub mod namespaces;
 pub mod programs;
 pub mod stories;
+pub mod turn_server;
 
 pub use browser::Browser;
 pub use programs::{Headless, Server, program};
+pub use turn_server::TurnServer;

@@ -29,39 +29,18 @@ impl Machines {
     /// # Errors
     /// If it is permitted and fails all the same.
     pub fn build() -> Result<Option<Self>> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let one = format!(
-            "rtc{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let names = ["hub", "ana", "ben"].map(|name| format!("{one}-{name}"));
-        let probe = Command::new("ip").args(["netns", "add", &names[0]]).output();
-        if !probe.is_ok_and(|probe| probe.status.success()) {
-            println!("skipped: network namespaces are not permitted here");
+        let Some(names) = machines(["hub", "ana", "ben"])? else {
             return Ok(None);
-        }
+        };
         let machines = Machines { names };
         machines.cable()?;
         Ok(Some(machines))
     }
 
     fn cable(&self) -> Result<()> {
-        let [hub, ana, ben] = &self.names;
-        for other in [ana, ben] {
-            ip(&["netns", "add", other])?;
-        }
-        for machine in &self.names {
-            ip(&["-n", machine, "link", "set", "lo", "up"])?;
-        }
+        let hub = &self.names[0];
         ip(&["-n", hub, "addr", "add", &format!("{SERVER}/32"), "dev", "lo"])?;
-        for setting in [
-            "net.ipv4.ip_forward=1",
-            "net.ipv4.conf.all.rp_filter=0",
-            "net.ipv4.conf.default.rp_filter=0",
-        ] {
-            self.run(0, &["sysctl", "-qw", setting])?;
-        }
+        route(hub)?;
         for (machine, device, network, preference) in CABLES {
             let (machine, far) = (&self.names[machine], format!("hub-{device}"));
             ip(&[
@@ -78,10 +57,6 @@ impl Machines {
             ])?;
         }
         Ok(())
-    }
-
-    fn run(&self, machine: usize, words: &[&str]) -> Result<()> {
-        ip(&[&["netns", "exec", &self.names[machine]], words].concat())
     }
 
     /// The server's machine.
@@ -110,14 +85,56 @@ impl Machines {
 
 impl Drop for Machines {
     fn drop(&mut self) {
-        for machine in &self.names {
-            // It may never have been made.
-            let _ = Command::new("ip").args(["netns", "del", machine]).output();
-        }
+        take_down(&self.names);
     }
 }
 
-fn ip(words: &[&str]) -> Result<()> {
+/// Makes machines of these names, which nobody else has. `None`, with a line that says so, where that is not permitted.
+pub(super) fn machines<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let names = names.map(|name| format!("rtc{}-{count}-{name}", std::process::id()));
+    let probe = Command::new("ip").args(["netns", "add", &names[0]]).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        println!("skipped: network namespaces are not permitted here");
+        return Ok(None);
+    }
+    for other in &names[1..] {
+        ip(&["netns", "add", other])?;
+    }
+    for machine in &names {
+        ip(&["-n", machine, "link", "set", "lo", "up"])?;
+    }
+    Ok(Some(names))
+}
+
+pub(super) fn take_down(machines: &[String]) {
+    for machine in machines {
+        // It may never have been made.
+        let _ = Command::new("ip").args(["netns", "del", machine]).output();
+    }
+}
+
+/// Lets a machine pass on what is for others.
+pub(super) fn route(machine: &str) -> Result<()> {
+    for setting in [
+        "net.ipv4.ip_forward=1",
+        "net.ipv6.conf.all.forwarding=1",
+        "net.ipv4.conf.all.rp_filter=0",
+        "net.ipv4.conf.default.rp_filter=0",
+    ] {
+        run(machine, &["sysctl", "-qw", setting])?;
+    }
+    Ok(())
+}
+
+/// Runs a command on a machine.
+pub(super) fn run(machine: &str, words: &[&str]) -> Result<()> {
+    ip(&[&["netns", "exec", machine], words].concat())
+}
+
+/// `ip` of iproute2.
+pub(super) fn ip(words: &[&str]) -> Result<()> {
     let done = Command::new("ip").args(words).output().context("ip")?;
     let complaint = String::from_utf8_lossy(&done.stderr);
     ensure!(done.status.success(), "ip {}: {complaint}", words.join(" "));

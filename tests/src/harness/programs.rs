@@ -48,6 +48,8 @@ pub struct Server {
     pub url: String,
     /// `sha256:…`.
     pub fingerprint: String,
+    /// Certificates the clients' system vouches for, instead of its own.
+    pub roots: Option<PathBuf>,
     folder: TempDir,
 }
 
@@ -59,8 +61,9 @@ impl Server {
     }
 
     /// Starts one on a machine of its own, where it listens at `address`.
-    pub fn start_at(machine: &str, address: &str) -> Result<Self> {
-        Server::start_on(Some(machine), &[&format!("server.listen={address}:0")])
+    pub fn start_at(machine: &str, address: &str, settings: &[&str]) -> Result<Self> {
+        let listen = format!("server.listen={address}:0");
+        Server::start_on(Some(machine), &[&[listen.as_str()], settings].concat())
     }
 
     fn start_on(machine: Option<&str>, settings: &[&str]) -> Result<Self> {
@@ -71,6 +74,7 @@ impl Server {
             child,
             url,
             fingerprint,
+            roots: None,
             folder,
         })
     }
@@ -151,6 +155,9 @@ impl Server {
         set(&mut command, "logging.file", &folder.join("client.log"));
         command.args(options);
         command.env(PASSWORD, format!("{user}'s own password"));
+        if let Some(roots) = &self.roots {
+            command.env("SSL_CERT_FILE", roots);
+        }
         Headless::spawn(user, command.current_dir(self.folder.path()))
     }
 }

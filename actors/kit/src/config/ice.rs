@@ -24,7 +24,7 @@ section! {
         ta_ms: u64 = 5, range(5..=500), from_millis(ta);
 
         /// First wait for an answer of a STUN server or a check (RFC 8489 §6.2.1); doubles each time.
-        stun_rto_ms: u64 = 250, range(50..=3000), from_millis(stun_rto);
+        stun_rto_ms: u64 = 100, range(50..=3000), from_millis(stun_rto);
 
         /// Times a STUN server is asked before it is given up (RFC 8489 §6.2.1, Rc).
         stun_requests: u32 = 7, range(1..=16);
