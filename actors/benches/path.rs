@@ -96,6 +96,7 @@ impl Peer {
                 ..Network::default()
             },
             ice: Ice::default(),
+            ice_servers: Vec::new(),
             events: listener.port(),
             dtls: listener.port(),
             rtp_audio: listener.port(),

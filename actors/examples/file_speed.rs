@@ -81,6 +81,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
             ..Network::default()
         },
         ice: Ice::default(),
+        ice_servers: Vec::new(),
         events: Port::new(move |event| drop(ice_news.send(News::Ice(event)))),
         dtls: dtls.port(),
         rtp_audio: Port::new(|_: RtpDatagrams| {}),
