@@ -3,6 +3,9 @@
 //! The senders and receivers of both media tell it what was sent and received and what to request; the ICE agent
 //! brings it the peer's packets. It tells the encoder (key frames, bit rate), the video sender (packets to send
 //! again), both playouts (the peer's clocks, for lip sync), and counts the rest.
+//!
+//! Which packets of the whole transport came, it tells the peer in short intervals; what the peer tells of ours, it looks
+//! up in [`SentPackets`]: from the times of both follows how fast to send.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -4,7 +4,8 @@
 //! tells the ICE agent what to send, in batches, and the reporter how much was sent.
 //!
 //! Sequence numbers are in a [`Keep`] before a packet is protected, so no life uses one twice; the keys and their
-//! indices live in [`Srtp`]. A life starts with a key frame: what was lost with the former one cannot be repaired.
+//! indices live in [`Srtp`], the numbers that count the packets of the whole transport in [`SentPackets`]. A life starts
+//! with a key frame: what was lost with the former one cannot be repaired.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
