@@ -38,6 +38,7 @@ mod accounts;
 mod admin;
 mod calls;
 mod caretaker;
+pub mod check;
 mod directory;
 mod http;
 mod ice_servers;

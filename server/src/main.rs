@@ -29,6 +29,7 @@ Examples:
   roomrtc-server
   roomrtc-server /etc/roomrtc/config.ron
   roomrtc-server --set server.listen=127.0.0.1:0 --set server.data_dir=/tmp/roomrtc
+  roomrtc-server check /etc/roomrtc/config.ron
   roomrtc-server inspect /etc/roomrtc/config.ron
 
 Signals: SIGTERM and Ctrl-C say goodbye to all clients and end the server; SIGHUP loads the certificate anew."
@@ -48,6 +49,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Mode {
+    /// Check certificate, port, STUN and TURN servers, and say how to mend what is wrong
+    Check {
+        /// The configuration file of the server
+        #[arg(value_name = "CONFIG")]
+        config: Option<PathBuf>,
+    },
+
     /// Show the actors of the running server: mailboxes, messages, restarts
     Inspect {
         /// The configuration file of that server
@@ -81,6 +89,16 @@ fn main() -> ExitCode {
             }
         };
     }
+    if let Some(Mode::Check { config }) = &arguments.mode {
+        return match check(config.as_deref(), &arguments.overrides) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("roomrtc-server check: {error:#}");
+                ExitCode::from(NOT_BEGUN)
+            }
+        };
+    }
     let outcome = match start(&arguments) {
         Ok((server, _telemetry)) => run(server).map_err(|error| (error, ExitCode::FAILURE)),
         Err(error) => Err((error, ExitCode::from(NOT_BEGUN))),
@@ -105,6 +123,11 @@ fn inspect(
         None => Config::load(config, overrides)?.config.server.admin_socket_path(),
     };
     roomrtc_server::inspect::run(&path, once)
+}
+
+fn check(config: Option<&Path>, overrides: &[String]) -> anyhow::Result<bool> {
+    let config = Config::load(config, overrides)?.config;
+    roomrtc_server::check::run(&config, &mut std::io::stdout().lock())
 }
 
 /// Starts logs and the server; the logs end with the second value.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::programs::PATIENCE;
-use roomrtc_tests::harness::{Server, program};
+use roomrtc_tests::harness::{Server, TurnServer, program};
 use serde_json::Value;
 
 /// Runs a program without a screen in an empty folder, so that nothing of this machine gets in.
@@ -37,6 +37,7 @@ fn help_and_version_are_answered_on_standard_output() -> Result<()> {
         ("roomrtc", &["--help"], "headless"),
         ("roomrtc", &["headless", "--help"], "--screenshot-remote"),
         ("roomrtc-server", &["inspect", "--help"], "--once"),
+        ("roomrtc-server", &["check", "--help"], "STUN and TURN"),
         ("roomrtc-server", &["--version"], env!("CARGO_PKG_VERSION")),
         ("roomrtc", &["--version"], env!("CARGO_PKG_VERSION")),
     ] {
@@ -46,6 +47,41 @@ fn help_and_version_are_answered_on_standard_output() -> Result<()> {
         ensure!(stdout.contains(said), "{name} {words:?} said: {stdout}");
         ensure!(output.stderr.is_empty(), "{name} {words:?} complained");
     }
+    Ok(())
+}
+
+#[test]
+fn a_check_really_relays_and_says_in_words_what_is_wrong() -> Result<()> {
+    let turn = TurnServer::start()?;
+    let check = |settings: &[String]| -> Result<(bool, String)> {
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let words: Vec<&str> = ["check", "--set", "server.listen=127.0.0.1:0"]
+            .into_iter()
+            .chain(settings)
+            .collect();
+        let output = run("roomrtc-server", &words)?;
+        Ok((output.status.success(), String::from_utf8(output.stdout)?))
+    };
+    let settings = turn.settings(&["udp", "tcp"]);
+    let (well, said) = check(&settings)?;
+    ensure!(well && said.matches("it relays").count() == 2, "{said}");
+
+    // The certificate of its TLS port is its own.
+    let (well, said) = check(&turn.settings(&["tls"]))?;
+    ensure!(!well && said.contains("an authority vouches for"), "{said}");
+
+    let folder = tempfile::tempdir()?;
+    let other = folder.path().join("other_secret");
+    std::fs::write(&other, "not the secret of that server")?;
+    let wrong = [
+        settings[0].clone(),
+        format!("server.turn_secret={}", other.display()),
+    ];
+    let (well, said) = check(&wrong)?;
+    ensure!(
+        !well && said.matches("it refuses the login").count() == 2,
+        "{said}"
+    );
     Ok(())
 }
 
