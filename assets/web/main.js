@@ -43,6 +43,7 @@ const ENDS = {
 
 function show(state, words) {
   document.body.dataset.state = state;
+  at("again").hidden = !session || session.left;
   at("status").textContent = words;
 }
 
@@ -99,15 +100,15 @@ async function join() {
   try {
     const answer = await session.begin({ type: "join", invite, name: at("name").value });
     remember();
-    ring(answer);
+    inviter = answer.users[0]?.user ?? inviter;
+    ring();
   } catch (error) {
     at("join").disabled = false;
     show(error.code === "bad_invite" ? "failed" : "ready", WORDS[error.code] ?? error.message);
   }
 }
 
-function ring({ users }) {
-  inviter = users[0]?.user ?? inviter;
+function ring() {
   session.say({ type: "call", user: inviter });
   show("ringing", `Ringing ${inviter}…`);
 }
@@ -199,6 +200,7 @@ function back({ call: ongoing }) {
 function over() {
   sessionStorage.removeItem("session");
   if (document.body.dataset.state !== "ended") end("You have left.");
+  at("again").hidden = true;
 }
 
 // --- what the guest does ---
@@ -256,6 +258,7 @@ document.ondrop = (event) => {
   event.preventDefault();
   for (const file of event.dataTransfer.files) if (call) files.send(file, call);
 };
+at("again").onclick = ring;
 at("accept").onclick = () => session.say({ type: "accept", call: pending.id });
 at("decline").onclick = () => {
   session.say({ type: "decline", call: pending.id, reason: "declined" });
@@ -269,8 +272,8 @@ at("hang-up").onclick = () => {
 
 async function start() {
   const known = JSON.parse(sessionStorage.getItem("session") ?? "null");
-  const complaint = await devices();
   if (known?.invite === invite) {
+    await devices();
     inviter = known.inviter;
     session = new Session({ hear, lost, back, over });
     try {
@@ -278,11 +281,14 @@ async function start() {
       return;
     } catch (error) {
       sessionStorage.removeItem("session");
+      session = null;
     }
   }
   ({ inviter } = await lookUp(invite));
   at("inviter").textContent = `${inviter} invites you to a call`;
-  show("ready", complaint);
+  // A link that is no good was told by now: nobody is asked for a camera in vain.
+  show("loading", "Please allow your camera and microphone…");
+  show("ready", await devices());
 }
 
 start().catch((error) => show("failed", WORDS[error.code] ?? error.message));

@@ -1,25 +1,12 @@
 //! Calls with a guest in a browser: Chromium, the page the server gives it, and the client as users start it.
 
 use anyhow::{Context, Result, ensure};
-use roomrtc_tests::harness::stories::{MEDIA, number, write_file};
+use roomrtc_tests::harness::guest::{
+    await_state, call_again, call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
+};
+use roomrtc_tests::harness::stories::{number, write_file};
 use roomrtc_tests::harness::{Browser, Headless, Server, TurnServer};
 use serde_json::{Value, json};
-
-const STATE: &str = "return document.body.dataset.state";
-/// What the page's inbound video says of itself (W3C webrtc-stats), and how loud it is.
-const INBOUND: &str = "
-    const said = {};
-    const reports = await window.roomrtc.peer.getStats();
-    const codecs = new Map();
-    reports.forEach((report) => { if (report.type === 'codec') codecs.set(report.id, report.mimeType); });
-    reports.forEach((report) => {
-        if (report.type !== 'inbound-rtp') return;
-        said[report.kind] = {
-            codec: codecs.get(report.codecId), frames: report.framesDecoded ?? 0, width: report.frameWidth ?? 0,
-            packets: report.packetsReceived, energy: report.totalAudioEnergy ?? 0,
-        };
-    });
-    return said;";
 
 /// What the page may send and has agreed on (W3C webrtc-stats, webrtc-extensions), and what it hears of the inviter.
 const PATH: &str = "
@@ -38,41 +25,10 @@ const PATH: &str = "
     }
     return said;";
 
-fn inviter(server: &Server, options: &[&str]) -> Result<(Headless, String)> {
-    let mut ana = server.client(
-        "ana",
-        &[&MEDIA[..], &["--answer", "any", "--stay"], options].concat(),
-    )?;
-    ana.wait_for("online")?;
-    ana.order(&json!({"do": "invite"}))?;
-    let invited = ana.wait_for("invited")?;
-    let url = invited["url"].as_str().context("a link")?.to_owned();
-    Ok((ana, url))
-}
-
-/// Opens the link and rings the inviter, who takes the call.
-fn join(browser: &mut Browser, url: &str) -> Result<()> {
-    browser.visit(url)?;
-    browser.wait_until("who invites", STATE, |state| state == "ready")?;
-    browser.fill("name", "Gus")?;
-    browser.click("join")?;
-    browser.wait_until("the call", STATE, |state| state == "connected")?;
-    Ok(())
-}
-
-fn host_hears_and_sees(client: &mut Headless) -> Result<Value> {
-    client.wait_until("the guest's pictures and sound", |line| {
-        line["event"] == "stats"
-            && number(line, ["video", "fps_decoded"]) > 10.0
-            && number(line, ["audio", "kbps"]) > 10.0
-    })
-}
-
-fn guest_hears_and_sees(browser: &mut Browser) -> Result<Value> {
-    browser.wait_until("the inviter's pictures and sound", INBOUND, |said| {
-        number(said, ["video", "frames"]) > 30.0 && number(said, ["audio", "energy"]) > 0.0
-    })
-}
+/// Quieter than this is silence, dB relative to full scale.
+const SILENCE: f64 = -80.0;
+/// What the page says at its head.
+const STATUS: &str = "return document.getElementById('status').textContent";
 
 #[test]
 fn a_guest_joins_by_a_link_and_both_see_and_hear_each_other() -> Result<()> {
@@ -87,14 +43,12 @@ fn a_guest_joins_by_a_link_and_both_see_and_hear_each_other() -> Result<()> {
     ana.wait_until("that the guest's camera is off", |line| {
         line["event"] == "peer_media" && line["camera"] == false
     })?;
-    browser.click("hang-up")?;
-    browser.wait_until("the end", STATE, |state| state == "ended")?;
-    ana.wait_for("ended")?;
+    hang_up(&mut ana, &mut browser)?;
 
     // A link is good once.
     let mut other = Browser::start()?;
     other.visit(&url)?;
-    other.wait_until("that the link is used", STATE, |state| state == "failed")?;
+    await_state(&mut other, "failed")?;
     Ok(())
 }
 
@@ -151,14 +105,9 @@ fn a_guest_is_called_back_and_the_browser_answers_the_offer() -> Result<()> {
     let (mut ana, url) = inviter(&server, &[])?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
-    browser.click("hang-up")?;
-    browser.wait_until("the end", STATE, |state| state == "ended")?;
-    ana.wait_for("ended")?;
+    hang_up(&mut ana, &mut browser)?;
 
-    ana.order(&json!({"do": "call", "user": "Gus (guest)"}))?;
-    browser.wait_until("that it rings", STATE, |state| state == "incoming")?;
-    browser.click("accept")?;
-    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    call_back(&mut ana, &mut browser)?;
     host_hears_and_sees(&mut ana)?;
     guest_hears_and_sees(&mut browser)?;
     Ok(())
@@ -198,16 +147,80 @@ fn a_browser_and_the_client_tell_each_other_what_arrives_whoever_offers() -> Res
     join(&mut browser, &url)?;
     let offered = both_know_the_path(&mut browser, &mut ana)?;
     println!("the browser offers: {offered}");
-    browser.click("hang-up")?;
-    browser.wait_until("the end", STATE, |state| state == "ended")?;
-    ana.wait_for("ended")?;
+    hang_up(&mut ana, &mut browser)?;
 
-    ana.order(&json!({"do": "call", "user": "Gus (guest)"}))?;
-    browser.wait_until("that it rings", STATE, |state| state == "incoming")?;
-    browser.click("accept")?;
-    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    call_back(&mut ana, &mut browser)?;
     let answered = both_know_the_path(&mut browser, &mut ana)?;
     println!("the browser answers: {answered}");
+    Ok(())
+}
+
+#[test]
+fn a_guest_calls_again_after_a_call_and_says_so_if_nobody_is_there() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    hang_up(&mut ana, &mut browser)?;
+    call_again(&mut browser)?;
+    host_hears_and_sees(&mut ana)?;
+    guest_hears_and_sees(&mut browser)?;
+
+    // Without the inviter there is nobody to call, and the button stays for when they are back.
+    ana.order(&json!({"do": "quit"}))?;
+    ana.finish()?;
+    await_state(&mut browser, "ended")?;
+    browser.click("again")?;
+    browser.wait_until("that nobody is there", STATUS, |words| {
+        words.as_str().is_some_and(|words| words.contains("not there"))
+    })?;
+    browser.click("again")?;
+    Ok(())
+}
+
+#[test]
+fn a_used_link_is_told_before_anybody_is_asked_for_a_camera() -> Result<()> {
+    const ASKED: &str = "return window.asked";
+    let server = Server::start(&[])?;
+    let (_ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    browser.prepare(
+        "window.asked = 0;
+         const { getUserMedia } = MediaDevices.prototype;
+         MediaDevices.prototype.getUserMedia = function (...words) {
+             window.asked += 1;
+             return getUserMedia.apply(this, words);
+         };",
+    )?;
+    join(&mut browser, &url)?;
+    ensure!(browser.run(ASKED)? == 2, "the microphone and the camera");
+    browser.run("sessionStorage.clear()")?;
+    browser.visit(&url)?;
+    await_state(&mut browser, "failed")?;
+    ensure!(browser.run(ASKED)? == 0, "a used link needs no camera");
+    Ok(())
+}
+
+#[test]
+fn who_mutes_the_page_is_not_heard_until_it_is_unmuted() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    join(&mut browser, &url)?;
+    host_hears_and_sees(&mut ana)?;
+    for (on, heard) in [
+        (false, "that the guest is silent"),
+        (true, "that the guest is heard again"),
+    ] {
+        browser.click("mute")?;
+        ana.wait_until("what the guest says of its microphone", |line| {
+            line["event"] == "peer_media" && line["microphone"] == on
+        })?;
+        // The test microphone beeps once a second; silence is all zeros.
+        ana.wait_until(heard, |line| {
+            line["event"] == "stats" && (number(line, ["audio", "level_dbfs"]) > SILENCE) == on
+        })?;
+    }
     Ok(())
 }
 
@@ -242,15 +255,11 @@ fn a_guest_without_camera_and_microphone_is_told_so_and_joins_all_the_same() -> 
     let (_ana, url) = inviter(&server, &[])?;
     let mut browser = Browser::refusing()?;
     browser.visit(&url)?;
-    browser.wait_until(
-        "what is missing",
-        "return document.getElementById('status').textContent",
-        |words| {
-            words
-                .as_str()
-                .is_some_and(|words| words.contains("you did not allow the camera"))
-        },
-    )?;
+    browser.wait_until("what is missing", STATUS, |words| {
+        words
+            .as_str()
+            .is_some_and(|words| words.contains("you did not allow the camera"))
+    })?;
     browser.fill("name", "Gus")?;
     browser.click("join")?;
     guest_hears_and_sees(&mut browser)?;
@@ -263,22 +272,18 @@ fn a_name_that_is_none_is_told_and_another_one_joins() -> Result<()> {
     let (_ana, url) = inviter(&server, &[])?;
     let mut browser = Browser::start()?;
     browser.visit(&url)?;
-    browser.wait_until("who invites", STATE, |state| state == "ready")?;
+    await_state(&mut browser, "ready")?;
     browser.fill("name", "/")?;
     browser.click("join")?;
-    browser.wait_until(
-        "what is wrong with the name",
-        "return document.getElementById('status').textContent",
-        |words| {
-            words
-                .as_str()
-                .is_some_and(|words| words.contains("letters, digits"))
-        },
-    )?;
+    browser.wait_until("what is wrong with the name", STATUS, |words| {
+        words
+            .as_str()
+            .is_some_and(|words| words.contains("letters, digits"))
+    })?;
     browser.run("document.getElementById('name').value = ''")?;
     browser.fill("name", "Gus")?;
     browser.click("join")?;
-    browser.wait_until("the call", STATE, |state| state == "connected")?;
+    await_state(&mut browser, "connected")?;
     Ok(())
 }
 

@@ -152,6 +152,15 @@ impl Browser {
         Ok(answer["result"].clone())
     }
 
+    /// Runs a script in every page opened from now on, before the page's own.
+    pub fn prepare(&mut self, script: &str) -> Result<()> {
+        self.order(
+            "Page.addScriptToEvaluateOnNewDocument",
+            &json!({"source": script}),
+        )?;
+        Ok(())
+    }
+
     /// Where what the page saves goes.
     pub fn downloads(&self) -> PathBuf {
         self.folder.path().join("downloads")

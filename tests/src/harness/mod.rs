@@ -1,6 +1,7 @@
 //! The programs themselves, started as a user's script would start them.
 
 pub mod browser;
+pub mod guest;
 pub mod internet;
 pub mod namespaces;
 pub mod programs;
