@@ -43,7 +43,7 @@
         .replace(/^(m=video \S+ \S+) (.*?)(\r?)$/m, (_, head, numbers, end) => {
           return `${head} ${numbers.split(" ").filter((number) => stay.includes(number)).join(" ")}${end}`;
         })
-        .replace(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) .*\n/gm, (line, number) => (stay.includes(number) ? line : ""));
+        .replace(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) .*\r?\n/gm, (line, number) => (stay.includes(number) ? line : ""));
     };
     return sdp
       .split(/^(?=m=)/m)

@@ -1,6 +1,7 @@
 //! Measures what `docs/performance.md` claims, with the programs as users start them: one server and headless
-//! clients on this machine. `cargo build --release && cargo run --release --bin measure`.
+//! clients, or Chromium, on this machine. `cargo build --release && cargo run --release --bin measure`.
 
+mod browser;
 mod comeback;
 mod recover;
 
@@ -31,6 +32,18 @@ enum What {
         /// Calls to make.
         #[arg(long, default_value_t = 20)]
         runs: usize,
+        /// Between a client and Chromium, in both directions.
+        #[arg(long)]
+        browser: bool,
+    },
+    /// Calls in a row against Chromium, with dice for who calls and the codec of the pictures.
+    Calls {
+        /// Calls to make.
+        #[arg(long, default_value_t = 50)]
+        runs: usize,
+        /// What the dice start from.
+        #[arg(long, env = "ROOMRTC_SEED", default_value_t = 1)]
+        seed: u64,
     },
     /// CPU, memory and latency of a 720p30 call with sound, both ways.
     Call {
@@ -81,11 +94,15 @@ enum What {
 
 /// Time for bit rate and caches to settle.
 const WARM_UP: u64 = 5;
+/// The phases of a set-up (`setup_ms` in `docs/headless.md`).
+const PHASES: [&str; 6] = ["signaling", "ice", "dtls", "first_packet", "first_frame", "total"];
 const NO_MEDIA: [&str; 4] = ["--video", "none", "--audio", "none"];
 
 fn main() -> Result<()> {
     match Arguments::parse().what {
-        What::Setup { runs } => setup(runs),
+        What::Setup { runs, browser: true } => browser::setup(runs),
+        What::Setup { runs, browser: false } => setup(runs),
+        What::Calls { runs, seed } => browser::calls(runs, seed),
         What::Call { seconds } => call(seconds),
         What::File { mib, media } => file(mib, media),
         What::Chaos { seconds, seed } => {
@@ -142,13 +159,12 @@ fn switch(runs: usize) -> Result<()> {
 
 fn setup(runs: usize) -> Result<()> {
     let server = Server::start(&[])?;
-    let phases = ["signaling", "ice", "dtls", "first_packet", "first_frame", "total"];
-    let mut seen: Vec<Vec<f64>> = vec![Vec::new(); phases.len()];
+    let mut seen = PHASES.map(|_| Vec::new());
     for run in 0..runs {
         let mut clients = pair(&server, run, &MEDIA, &MEDIA)?;
         for client in &mut clients {
             let connected = client.wait_for("connected")?;
-            for (phase, times) in phases.iter().zip(&mut seen) {
+            for (phase, times) in PHASES.iter().zip(&mut seen) {
                 times.push(
                     connected["setup_ms"][phase]
                         .as_f64()
@@ -162,7 +178,7 @@ fn setup(runs: usize) -> Result<()> {
     }
     println!("accept to first decoded remote frame, ms, both sides of {runs} calls");
     println!("| phase | median | p95 | max |\n|---|---|---|---|");
-    for (phase, times) in phases.iter().zip(&mut seen) {
+    for (phase, times) in PHASES.iter().zip(&mut seen) {
         println!(
             "| {phase} | {:.1} | {:.1} | {:.1} |",
             at(times, 0.5),
