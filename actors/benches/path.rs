@@ -133,7 +133,11 @@ impl Peer {
 
     fn meet(&self, other: &Peer) {
         let IceCredentials { ufrag, pwd } = other.credentials.clone();
-        self.agent.tell(SetRemoteCredentials { ufrag, pwd });
+        self.agent.tell(SetRemoteCredentials {
+            ufrag,
+            pwd,
+            lite: false,
+        });
     }
 
     /// Passes candidates on until a pair is selected.

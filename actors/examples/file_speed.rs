@@ -149,6 +149,7 @@ impl End {
             self.ice.tell(SetRemoteCredentials {
                 ufrag: word()?.to_owned(),
                 pwd: word()?.to_owned(),
+                lite: false,
             });
             self.dtls.tell(StartHandshake {
                 client: !offerer,

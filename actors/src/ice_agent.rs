@@ -67,6 +67,8 @@ pub struct SetRemoteCredentials {
     pub ufrag: String,
     /// Password.
     pub pwd: String,
+    /// The peer only answers checks (RFC 8445 §2.5).
+    pub lite: bool,
 }
 
 /// From call: a candidate of the peer, `candidate:…` (RFC 8839 §5.1); empty at their end.
@@ -139,6 +141,7 @@ pub struct IceResume {
     sockets: Vec<Bound>,
     credentials: IceCredentials,
     remote: Option<IceCredentials>,
+    remote_lite: bool,
     candidates: Vec<String>,
     payloads: Vec<(u8, MediaKind)>,
     selected: Option<SelectedPair>,
@@ -205,6 +208,7 @@ impl IceAgent {
             ),
             credentials: setup.credentials.clone(),
             remote: None,
+            remote_lite: false,
             candidates: Vec::new(),
             payloads: Vec::new(),
             selected: None,
@@ -254,6 +258,9 @@ impl IceAgent {
     }
 
     fn meet(&mut self, now: Instant, remote: IceCredentials) {
+        if self.resume.remote_lite {
+            self.agent.take_control();
+        }
         if let Err(error) = self.agent.set_remote_credentials(now, remote) {
             warn!(%error, "the peer's ICE credentials are refused");
         }
@@ -593,7 +600,9 @@ impl Timed for IceAgent {
 impl Handler<SetRemoteCredentials> for IceAgent {
     type Result = ();
 
-    fn handle(&mut self, SetRemoteCredentials { ufrag, pwd }: SetRemoteCredentials, ctx: &mut Self::Context) {
+    fn handle(&mut self, remote: SetRemoteCredentials, ctx: &mut Self::Context) {
+        let SetRemoteCredentials { ufrag, pwd, lite } = remote;
+        self.resume.remote_lite = lite;
         let remote = IceCredentials { ufrag, pwd };
         if self.resume.remote.as_ref().is_some_and(|known| *known != remote) {
             self.resume.candidates.clear();

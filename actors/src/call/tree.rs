@@ -346,6 +346,7 @@ impl Tree {
         self.ice_agent.tell(SetRemoteCredentials {
             ufrag: settled.ice.ufrag.clone(),
             pwd: settled.ice.pwd.clone(),
+            lite: settled.ice_lite,
         });
     }
 

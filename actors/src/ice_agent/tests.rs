@@ -159,7 +159,11 @@ impl Peer {
 
     fn meet(&self, other: &Peer) {
         let IceCredentials { ufrag, pwd } = other.setup.credentials.clone();
-        self.agent.tell(SetRemoteCredentials { ufrag, pwd });
+        self.agent.tell(SetRemoteCredentials {
+            ufrag,
+            pwd,
+            lite: false,
+        });
     }
 
     fn send(&self, datagrams: &[Bytes]) {

@@ -92,6 +92,18 @@ impl IceAgent {
         }
     }
 
+    /// The peer only answers checks: we control, whoever offered (RFC 8445 §6.1.1).
+    pub fn take_control(&mut self) {
+        self.inner.set_controlling(true);
+    }
+
+    /// Only answers checks, as a media server in the open may (RFC 8445 §2.5).
+    #[cfg(test)]
+    pub(super) fn be_lite(&mut self) {
+        self.inner.set_ice_lite(true);
+        self.inner.set_controlling(false);
+    }
+
     /// Where the agent is.
     pub fn state(&self) -> State {
         self.state

@@ -420,6 +420,17 @@ fn two_controlling_agents_settle_who_is() {
 }
 
 #[test]
+fn who_only_answers_checks_is_found_by_the_other_whoever_offered() {
+    for lite in [0, 1] {
+        let mut link = Link::new(31);
+        link.peers[lite].agent.be_lite();
+        link.peers[1 - lite].agent.take_control();
+        let mut link = link.connect();
+        assert!(link.run(ms(2000), Link::both_selected), "{lite}");
+    }
+}
+
+#[test]
 fn of_several_interfaces_both_sides_settle_on_the_same_pair() {
     let mut link = Link::new(9);
     link.peers[0].addresses.push(address("[2001:db8::1]:5000"));

@@ -14,6 +14,8 @@ pub const MAX_LENGTH: usize = 64 * 1024;
 /// Most media sections that are read where nothing else is said; a call has three.
 pub const MAX_SECTIONS: usize = 16;
 
+const ICE_LITE: &str = "ice-lite";
+
 /// Why a description cannot be used.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum SdpError {
@@ -49,6 +51,8 @@ pub struct SessionDescription {
     pub session_version: u64,
     /// The session's name (RFC 8866 §5.3); means nothing here.
     pub session_name: String,
+    /// The party only answers checks (`a=ice-lite`, RFC 8839 §5.3).
+    pub ice_lite: bool,
     /// The `mid`s that share one transport, in order: the first BUNDLE group (RFC 9143).
     pub bundle: Vec<String>,
     /// The media sections. Their order is the same in offer and answer.
@@ -80,6 +84,7 @@ impl SessionDescription {
         Ok(SessionDescription {
             session_id: lines.origin.session_id,
             session_version: lines.origin.session_version,
+            ice_lite: lines.attributes.iter().any(|attribute| attribute.key == ICE_LITE),
             bundle: lines.attributes.iter().find_map(bundle_group).unwrap_or_default(),
             sections: sections.collect(),
             session_name: lines.session_name,
@@ -106,6 +111,9 @@ fn bundle_group(attribute: &Attribute) -> Option<Vec<String>> {
 impl fmt::Display for SessionDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut attributes = Vec::new();
+        if self.ice_lite {
+            attributes.push(Attribute::new(ICE_LITE.to_owned(), None));
+        }
         if !self.bundle.is_empty() {
             let group = format!("BUNDLE {}", self.bundle.join(" "));
             attributes.push(Attribute::new("group".to_owned(), Some(group)));

@@ -196,6 +196,7 @@ fn settle(
     let negotiated = Negotiated {
         mid: transport.mid.clone(),
         ice: transport.ice.clone().ok_or(SdpError::NoIceCredentials)?,
+        ice_lite: theirs.ice_lite,
         candidates: transport.candidates.clone(),
         fingerprint: transport.fingerprint.ok_or(SdpError::NoFingerprint)?,
         dtls_role,
@@ -369,6 +370,7 @@ impl LocalParameters {
             session_id: self.session_id,
             session_version: self.session_version,
             session_name: NO_NAME.to_owned(),
+            ice_lite: false,
             bundle: used.map(|section| section.mid.clone()).collect(),
             sections,
         }

@@ -90,6 +90,8 @@ pub struct Negotiated {
     pub mid: String,
     /// The peer's ICE credentials.
     pub ice: IceParameters,
+    /// The peer only answers checks: the controlling side is ours (RFC 8445 §6.1.1).
+    pub ice_lite: bool,
     /// The peer's candidates known so far.
     pub candidates: Vec<String>,
     /// The certificate the peer must show.

@@ -281,6 +281,31 @@ fn a_chromium_offer_is_answered() {
 }
 
 #[test]
+fn a_peer_that_only_answers_checks_says_so_for_the_whole_session() {
+    let lite = CHROMIUM_OFFER.replacen("a=group:BUNDLE", "a=ice-lite\r\na=group:BUNDLE", 1);
+    let offered: SessionDescription = lite.parse().unwrap();
+    assert!(offered.to_string().contains("a=ice-lite\r\n"));
+    let (answered, settled) = answer(&client(2), &offered).unwrap();
+    assert!(settled.ice_lite && !answered.ice_lite);
+    let full: SessionDescription = CHROMIUM_OFFER.parse().unwrap();
+    assert!(!answer(&client(2), &full).unwrap().1.ice_lite);
+}
+
+#[test]
+fn a_simulcast_offer_is_answered_as_one_stream() {
+    // RFC 8853 §5.3.2: who does not understand it answers without it, and one stream comes.
+    let layers = "a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n";
+    let marker = "m=video";
+    let place = CHROMIUM_OFFER.find(marker).unwrap();
+    let end = place + CHROMIUM_OFFER[place..].find("a=mid").unwrap();
+    let offer = format!("{}{layers}{}", &CHROMIUM_OFFER[..end], &CHROMIUM_OFFER[end..]);
+    let (answered, settled) = answer(&client(2), &offer.parse().unwrap()).unwrap();
+    let text = answered.to_string();
+    assert!(!text.contains("simulcast") && !text.contains("a=rid"), "{text}");
+    assert!(settled.receives_video());
+}
+
+#[test]
 fn a_chromium_offer_is_answered_with_vp8_where_that_is_preferred() {
     let offered: SessionDescription = CHROMIUM_OFFER.parse().unwrap();
     let vp8 = LocalParameters {
