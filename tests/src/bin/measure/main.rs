@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use roomrtc_tests::chaos;
 use roomrtc_tests::harness::stories::MEDIA;
-use roomrtc_tests::harness::{Headless, Server};
+use roomrtc_tests::harness::{Headless, Server, TurnServer};
 use roomrtc_tests::interface_switch;
 use serde_json::{Value, json};
 
@@ -35,6 +35,9 @@ enum What {
         /// Between a client and Chromium, in both directions.
         #[arg(long)]
         browser: bool,
+        /// By way of a TURN server alone, spoken to over `udp` or `tcp` (needs the package coturn).
+        #[arg(long, value_name = "WAY", value_parser = ["udp", "tcp"], conflicts_with = "browser")]
+        relay: Option<String>,
     },
     /// Calls in a row against Chromium, with dice for who calls and the codec of the pictures.
     Calls {
@@ -96,12 +99,21 @@ enum What {
 const WARM_UP: u64 = 5;
 /// The phases of a set-up (`setup_ms` in `docs/headless.md`).
 const PHASES: [&str; 6] = ["signaling", "ice", "dtls", "first_packet", "first_frame", "total"];
+/// Both clients are seen by their relays alone, on the address where the TURN server is.
+const RELAY_ONLY: [&str; 4] = [
+    "--set",
+    "ice.relay_only=true",
+    "--set",
+    "network.bind_addresses=127.0.0.1",
+];
 const NO_MEDIA: [&str; 4] = ["--video", "none", "--audio", "none"];
 
 fn main() -> Result<()> {
     match Arguments::parse().what {
-        What::Setup { runs, browser: true } => browser::setup(runs),
-        What::Setup { runs, browser: false } => setup(runs),
+        What::Setup {
+            runs, browser: true, ..
+        } => browser::setup(runs),
+        What::Setup { runs, relay, .. } => setup(runs, relay.as_deref()),
         What::Calls { runs, seed } => browser::calls(runs, seed),
         What::Call { seconds } => call(seconds),
         What::File { mib, media } => file(mib, media),
@@ -157,11 +169,21 @@ fn switch(runs: usize) -> Result<()> {
     Ok(())
 }
 
-fn setup(runs: usize) -> Result<()> {
-    let server = Server::start(&[])?;
+fn setup(runs: usize, relay: Option<&str>) -> Result<()> {
+    let turn = relay.map(|_| TurnServer::start()).transpose()?;
+    let settings = turn
+        .iter()
+        .zip(relay)
+        .flat_map(|(turn, way)| turn.settings(&[way]));
+    let settings: Vec<String> = settings.collect();
+    let server = Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let options = match relay {
+        Some(_) => [&MEDIA[..], &RELAY_ONLY].concat(),
+        None => MEDIA.to_vec(),
+    };
     let mut seen = PHASES.map(|_| Vec::new());
     for run in 0..runs {
-        let mut clients = pair(&server, run, &MEDIA, &MEDIA)?;
+        let mut clients = pair(&server, run, &options, &options)?;
         for client in &mut clients {
             let connected = client.wait_for("connected")?;
             for (phase, times) in PHASES.iter().zip(&mut seen) {
