@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::chaos;
 use roomrtc_tests::harness::stories::{MEDIA, hears_and_sees, number, write_file};
-use roomrtc_tests::harness::{Headless, Server};
-use serde_json::json;
+use roomrtc_tests::harness::{Headless, Server, TurnServer};
+use serde_json::{Value, json};
 
 const CHAOS: [&str; 2] = ["--set", "debug.chaos=true"];
 
@@ -287,5 +287,55 @@ fn a_call_goes_on_and_its_files_arrive_while_a_part_dies_every_half_second() -> 
     println!("ROOMRTC_SEED={seed}");
     let outcome = chaos::run(Duration::from_secs(30), seed)?;
     println!("{outcome:?}");
+    Ok(())
+}
+
+/// Both are seen by their relays alone, on the address where the TURN server is.
+const RELAYED: [&str; 4] = [
+    "--set",
+    "ice.relay_only=true",
+    "--set",
+    "network.bind_addresses=127.0.0.1",
+];
+
+#[test]
+fn a_relayed_call_goes_on_by_the_same_relay_when_the_ice_agent_dies_and_by_another_when_all_is_lost()
+-> Result<()> {
+    let turn = TurnServer::start()?;
+    for way in ["udp", "tcp"] {
+        let settings = turn.settings(&[way]);
+        let server = Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let options = [&RELAYED[..], &CHAOS].concat();
+        let mut clients = pair(&server, &options, &options)?;
+        let relay = |line: &Value| {
+            (
+                line["transport"]["pair"].clone(),
+                line["transport"]["local"].clone(),
+            )
+        };
+        let before = relay(&hears_and_sees(&mut clients[0])?);
+        ensure!(before.0 == "relay/relay", "{before:?}");
+
+        clients[0].order(&json!({"do": "crash", "actor": "call/ice_agent"}))?;
+        clients[0].wait_for("restarted")?;
+        let after = relay(&hears_and_sees(&mut clients[0])?);
+        ensure!(after == before, "by {way}: {before:?} became {after:?}");
+        hears_and_sees(&mut clients[1])?;
+        ensure!(
+            clients[0].events("interrupted").count() == 0,
+            "by {way}: interrupted"
+        );
+
+        lose(&mut clients[0], "call/ice_agent")?;
+        clients[0].wait_for("restarted")?;
+        clients[0].wait_until("that another relay is used", |line| {
+            let now = relay(line);
+            now.0 == "relay/relay" && now.1 != before.1
+        })?;
+        for client in &mut clients {
+            hears_and_sees(client)?;
+            ensure!(client.events("ended").count() == 0, "by {way}: the call ended");
+        }
+    }
     Ok(())
 }
