@@ -138,7 +138,8 @@ impl Handler<Join> for Accounts {
         } = msg;
         self.limits.attempt(Site::from(address))?;
         let host = self.invitation(invite.clone())?.inviter;
-        let (token, expires) = (secret(TOKEN_BYTES)?, self.expiry());
+        let token = secret(TOKEN_BYTES)?;
+        let expires = SystemTime::now() + self.settings.guest_life();
         for number in 1..=NAMESAKES {
             let guest =
                 UserName::guest(&name, number).map_err(|why| Refusal::new(ErrorCode::BadUserName, why))?;

@@ -135,6 +135,9 @@ section! {
         /// Time a link that invites a guest is good.
         invite_life_s: u64 = 24 * 3600, range(60..=31_536_000), from_secs(invite_life);
 
+        /// Time a guest's page can come back to its session; after that its name is free again.
+        guest_life_s: u64 = 24 * 3600, range(60..=31_536_000), from_secs(guest_life);
+
         /// Links a user may have open at one time.
         invites_per_user: usize = 20, range(1..=1_000);
 
