@@ -13,6 +13,11 @@ use crate::ice::IceCredentials as IceParameters;
 
 /// RFC 8839 §4.2.5 and RFC 8829 §5.2.1: the "discard" port stands in until a candidate is chosen.
 const DISCARD_PORT: isize = 9;
+/// RFC 8841 §4.3: what an association carries here.
+const DATA_CHANNELS: &str = "webrtc-datachannel";
+/// The transport of the drafts before RFC 8841 (draft-ietf-mmusic-sctp-sdp-07 and earlier), where the port is the
+/// format and `a=sctpmap` says what it carries. Some stacks still offer that.
+const SCTPMAP_PROTOCOL: &str = "DTLS/SCTP";
 
 /// What a section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -302,6 +307,7 @@ impl MediaSection {
             "rtcp-rsize" => self.rtcp_rsize = true,
             "msid" => self.msid = Some(value.to_owned()),
             "sctp-port" => self.sctp_port = value.parse().ok(),
+            "sctpmap" => self.sctp_port = self.sctp_port.or(parse_sctpmap(value)),
             "max-message-size" => self.max_message_size = value.parse().ok(),
             "rtpmap" => drop(self.take_rtpmap(value)),
             "fmtp" => drop(self.take_fmtp(value)),
@@ -377,7 +383,10 @@ impl MediaSection {
                 .iter()
                 .map(|codec| codec.payload_type.to_string())
                 .collect(),
-            SectionKind::Data => vec!["webrtc-datachannel".to_owned()],
+            SectionKind::Data => vec![match self.sctpmap_port() {
+                Some(port) => port.to_string(),
+                None => DATA_CHANNELS.to_owned(),
+            }],
             SectionKind::Audio | SectionKind::Video | SectionKind::Other => vec!["0".to_owned()],
         };
         let port = if self.rejected { 0 } else { DISCARD_PORT };
@@ -404,6 +413,11 @@ impl MediaSection {
             attributes: self.attributes(),
             ..MediaDescription::default()
         }
+    }
+
+    /// The SCTP port where it is told as before RFC 8841, which an answer then does as well.
+    fn sctpmap_port(&self) -> Option<u16> {
+        self.sctp_port.filter(|_| self.protocol == SCTPMAP_PROTOCOL)
     }
 
     fn attributes(&self) -> Vec<Attribute> {
@@ -442,7 +456,9 @@ impl MediaSection {
         self.extensions.iter().for_each(|map| lines.add("extmap", map));
         self.codecs.iter().for_each(|codec| lines.codec(codec));
         self.sources.iter().for_each(|source| lines.source(source));
-        if let Some(port) = self.sctp_port {
+        if let Some(port) = self.sctpmap_port() {
+            lines.add("sctpmap", format_args!("{port} {DATA_CHANNELS}"));
+        } else if let Some(port) = self.sctp_port {
             lines.add("sctp-port", port);
         }
         if let Some(size) = self.max_message_size {
@@ -509,4 +525,11 @@ fn parse_flow(value: &str) -> Option<(u32, u32)> {
     let semantics = words.next()?;
     let (primary, rtx) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     (semantics == "FID" && primary != rtx).then_some((primary, rtx))
+}
+
+/// The port of `<port> webrtc-datachannel [streams]`, of the drafts before RFC 8841.
+fn parse_sctpmap(value: &str) -> Option<u16> {
+    let mut words = value.split_whitespace();
+    let port = words.next()?.parse().ok()?;
+    (words.next()? == DATA_CHANNELS).then_some(port)
 }

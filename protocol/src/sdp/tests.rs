@@ -305,6 +305,38 @@ fn a_simulcast_offer_is_answered_as_one_stream() {
     assert!(settled.receives_video());
 }
 
+/// Our own offer, its data channels told as before RFC 8841.
+fn offer_with_sctpmap() -> String {
+    offer(&client(1))
+        .to_string()
+        .replace("UDP/DTLS/SCTP webrtc-datachannel", "DTLS/SCTP 5007")
+        .replace("a=sctp-port:5000", "a=sctpmap:5007 webrtc-datachannel 65535")
+}
+
+#[test]
+fn data_channels_offered_in_the_older_way_are_answered_that_way() {
+    let (answered, settled) = answer(&client(2), &offer_with_sctpmap().parse().unwrap()).unwrap();
+    let data = NegotiatedData {
+        port: 5007,
+        max_message_size: 262_144,
+    };
+    assert_eq!(settled.data, Some(data));
+    // RFC 3264 §6: the answer's protocol is the offer's; the port is the answerer's own.
+    let text = answered.to_string();
+    assert!(text.contains("m=application 9 DTLS/SCTP 5000\r\n"), "{text}");
+    assert!(text.contains("a=sctpmap:5000 webrtc-datachannel\r\n"), "{text}");
+    assert!(!text.contains("sctp-port"), "{text}");
+    assert_eq!(text.parse::<SessionDescription>().unwrap(), answered);
+}
+
+#[test]
+fn an_association_for_something_else_is_refused() {
+    let text = offer_with_sctpmap().replace("5007 webrtc-datachannel", "5007 webrtc-telepathy");
+    let (answered, settled) = answer(&client(2), &text.parse().unwrap()).unwrap();
+    assert!(settled.data.is_none() && settled.audio.is_some());
+    assert!(answered.sections[2].rejected);
+}
+
 #[test]
 fn a_chromium_offer_is_answered_with_vp8_where_that_is_preferred() {
     let offered: SessionDescription = CHROMIUM_OFFER.parse().unwrap();
