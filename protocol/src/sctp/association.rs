@@ -20,6 +20,10 @@ const DATA_HEADER: usize = 16;
 
 /// RFC 9260 §3.2: the type of the only chunk in an INIT's packet.
 const INIT: u8 = 1;
+/// RFC 9260 §3.2: the type of the first chunk in the packet that answers it.
+const INIT_ACK: u8 = 2;
+/// How long the end that waits does so before it connects itself: longer than the round trip of most paths.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// SCTP over DTLS has no addresses (RFC 8261 §6.1); the machine wants one.
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
@@ -64,7 +68,14 @@ pub struct Association {
     settings: Settings,
     client: bool,
     endpoint: Endpoint,
+    transport: Arc<TransportConfig>,
     machine: Option<(AssociationHandle, sctp_proto::Association)>,
+    /// When the end that waits connects itself; known from its first work on.
+    connects_at: Option<Instant>,
+    /// Whether the peer has answered our INIT.
+    answered: bool,
+    /// Whether our INIT was taken back for the peer's.
+    gave_way: bool,
     connected: bool,
     closed: bool,
     /// Whether the machine may have something to say or send.
@@ -80,33 +91,25 @@ pub struct Association {
 }
 
 impl Association {
-    /// An association; the DTLS client's end connects, the other waits (RFC 8831 §6.1 lets either begin).
+    /// An association; the DTLS client's end connects. The other waits for that, and connects itself if nothing comes:
+    /// RFC 8831 §6.1 lets either begin, and some stacks go by their ICE role.
     pub fn new(settings: Settings, client: bool, max_send_message: usize) -> Self {
-        // Room for the record around a packet, and for one chunk header the machine forgets when it bundles.
-        let overhead =
-            dtls_record::HEADER_LENGTH + dtls_record::sealed::OVERHEAD + COMMON_HEADER + 2 * DATA_HEADER;
-        let payload = settings.max_datagram.saturating_sub(overhead).max(256) & !3;
-        let mut endpoint_config = EndpointConfig::new();
-        endpoint_config.max_payload_size(payload as u32);
         let transport = Arc::new(transport(&settings, max_send_message));
-        let mut server = ServerConfig::new();
-        server.transport = transport.clone();
-        // Without a server configuration the endpoint panics at a foreign INIT.
-        let mut endpoint = Endpoint::new(Arc::new(endpoint_config), Some(Arc::new(server)));
-        let machine = match client {
-            true => {
-                endpoint.reject_new_associations();
-                let mut config = ClientConfig::new();
-                config.transport = transport;
-                endpoint.connect(config, PEER).ok()
-            }
-            false => None,
+        let mut endpoint = endpoint(&settings, &transport);
+        let machine = if client {
+            connect(&mut endpoint, &transport)
+        } else {
+            None
         };
         Association {
             settings,
             client,
             endpoint,
+            transport,
             machine,
+            connects_at: None,
+            answered: false,
+            gave_way: false,
             connected: false,
             closed: false,
             stirred: true,
@@ -127,11 +130,16 @@ impl Association {
             return;
         }
         self.stirred = true;
+        match packet.get(COMMON_HEADER) {
+            Some(&INIT) => self.give_way(),
+            Some(&INIT_ACK) => self.answered = true,
+            _ => {}
+        }
         match (
             self.endpoint.handle(now, PEER, None, None, packet),
             &mut self.machine,
         ) {
-            (Some((handle, DatagramEvent::NewAssociation(association))), machine @ None) if !self.client => {
+            (Some((handle, DatagramEvent::NewAssociation(association))), machine @ None) => {
                 self.endpoint.reject_new_associations();
                 *machine = Some((handle, association));
             }
@@ -144,8 +152,23 @@ impl Association {
         }
     }
 
+    /// Both ends connect at once. RFC 9260 §5.2.1 lets each answer the other's INIT; some stacks do not answer one while
+    /// theirs is on its way, so the DTLS client's end takes its own back. The other end keeps its own, or nobody would ask.
+    fn give_way(&mut self) {
+        if self.client && !self.answered && self.machine.is_some() && !self.gave_way {
+            self.gave_way = true;
+            self.machine = None;
+            self.endpoint = endpoint(&self.settings, &self.transport);
+        }
+    }
+
     /// Tells that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.machine.is_none() && !self.closed && self.connects_at.is_some_and(|at| at <= now) {
+            self.connects_at = None;
+            self.stirred = true;
+            self.machine = connect(&mut self.endpoint, &self.transport);
+        }
         if let Some((_, association)) = &mut self.machine {
             self.stirred = true;
             association.handle_timeout(now);
@@ -157,9 +180,10 @@ impl Association {
         if self.closed {
             return None;
         }
-        self.machine
-            .as_ref()
-            .and_then(|(_, association)| association.poll_timeout())
+        match &self.machine {
+            Some((_, association)) => association.poll_timeout(),
+            None => self.connects_at,
+        }
     }
 
     /// The next packet for the peer.
@@ -252,6 +276,9 @@ impl Association {
 
     /// Lets the machine read, tell and send until it has nothing left.
     fn work(&mut self, now: Instant) {
+        if self.machine.is_none() {
+            self.connects_at.get_or_insert(now + PATIENCE);
+        }
         while std::mem::take(&mut self.stirred) && !self.closed {
             self.hear();
             self.read();
@@ -392,6 +419,31 @@ pub enum Limit {
     Retransmissions(u32),
     /// For so long.
     Lifetime(Duration),
+}
+
+/// A machine's endpoint that takes one association of the peer.
+fn endpoint(settings: &Settings, transport: &Arc<TransportConfig>) -> Endpoint {
+    // Room for the record around a packet, and for one chunk header the machine forgets when it bundles.
+    let overhead =
+        dtls_record::HEADER_LENGTH + dtls_record::sealed::OVERHEAD + COMMON_HEADER + 2 * DATA_HEADER;
+    let payload = settings.max_datagram.saturating_sub(overhead).max(256) & !3;
+    let mut config = EndpointConfig::new();
+    config.max_payload_size(payload as u32);
+    let mut server = ServerConfig::new();
+    server.transport = transport.clone();
+    // Without a server configuration the endpoint panics at a foreign INIT.
+    Endpoint::new(Arc::new(config), Some(Arc::new(server)))
+}
+
+/// Begins an association, and takes none of the peer besides.
+fn connect(
+    endpoint: &mut Endpoint,
+    transport: &Arc<TransportConfig>,
+) -> Option<(AssociationHandle, sctp_proto::Association)> {
+    endpoint.reject_new_associations();
+    let mut config = ClientConfig::new();
+    config.transport = transport.clone();
+    endpoint.connect(config, PEER).ok()
 }
 
 fn transport(settings: &Settings, max_send_message: usize) -> TransportConfig {

@@ -6,6 +6,8 @@
 mod association;
 #[cfg(test)]
 pub(crate) mod link;
+#[cfg(test)]
+mod tests;
 
 pub use self::association::{Association, Event, Limit};
 
