@@ -59,8 +59,13 @@ pub fn read(frame: &VideoFrame) -> Option<u32> {
         let x = ((2 * cell + 1) * frame.width / (2 * CELLS_ACROSS)) as usize;
         bits = bits << 1 | u32::from(middle(row, x)? > WHITE_ABOVE);
     }
-    // A black picture reads as zero, check and all: take it for no barcode (one frame in 17 minutes).
-    if bits == 0 { None } else { decode(bits) }
+    // A black picture reads as zero, a white one as all ones, check and all: take both for no barcode (two frames in 17
+    // minutes).
+    if bits == 0 || bits == (1 << CELLS) - 1 {
+        None
+    } else {
+        decode(bits)
+    }
 }
 
 /// The mean of three samples around the middle of a cell.
@@ -89,8 +94,8 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn a_grey_or_black_picture_has_no_barcode() {
-        for luma in [16, 90] {
+    fn a_picture_of_one_shade_has_no_barcode() {
+        for luma in [16, 90, 235] {
             let frame = VideoFrame::new(320, 180, Instant::now(), Arc::new(Memory::grey(320, 180, luma)));
             assert_eq!(read(&frame), None);
         }
