@@ -1,5 +1,6 @@
 //! The programs themselves, started as a user's script would start them.
 
+pub mod aiortc;
 pub mod browser;
 pub mod guest;
 pub mod internet;

@@ -168,7 +168,7 @@ impl Drop for Server {
     }
 }
 
-/// A running headless client, ended when dropped.
+/// A running headless client, or another program that tells in JSON lines what happens; ended when dropped.
 pub struct Headless {
     name: String,
     child: Child,
@@ -179,7 +179,7 @@ pub struct Headless {
 }
 
 impl Headless {
-    fn spawn(name: &str, command: &mut Command) -> Result<Self> {
+    pub(super) fn spawn(name: &str, command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
