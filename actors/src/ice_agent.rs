@@ -8,11 +8,12 @@
 //! again with the same credentials, and the peer notices nothing.
 //!
 //! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its trains), [`batch`] (what one read
-//! has for the others), [`waiting`] (for something to read, for room to write), this file, [`roaming`] (addresses come
-//! and go), [`servers`], [`streams`] and [`relaying`] (STUN and TURN servers).
+//! has for the others), [`waiting`] (for something to read, for room to write), [`receiving`], this file, [`roaming`]
+//! (addresses come and go), [`servers`], [`streams`] and [`relaying`] (STUN and TURN servers).
 
 mod batch;
 pub(crate) mod interfaces;
+mod receiving;
 mod relaying;
 mod roaming;
 mod servers;
@@ -31,18 +32,16 @@ use bytes::Bytes;
 use roomrtc_kit::config::{Ice, Network};
 use roomrtc_kit::{Deadline, Directory, Exit, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
-use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::ice::{
     self, Event, IceCredentials, Link, Output, SelectedPair, Settings, Transmit, Transport,
 };
 use roomrtc_protocol::signaling::messages::IceServer;
 use tracing::{debug, info, trace, warn};
 
-use batch::Batch;
 use relaying::Relaying;
 use roaming::bind_sockets;
 pub use socket::Bound;
-use socket::{Inbox, Outbox, Socket, Train};
+use socket::{Inbox, Outbox, Socket};
 use waiting::{Reading, Writing};
 
 use crate::brief;
@@ -378,121 +377,6 @@ impl IceAgent {
         transport.local.set(pair.local.to_string());
         transport.remote.set(pair.remote.to_string());
         transport.pair.set(pair.kinds.as_str());
-    }
-
-    /// Takes what a socket has.
-    fn read(&mut self, index: usize, ctx: &mut Context<Self>) {
-        let mut inbox = self.inbox.take().unwrap_or_default();
-        // Nothing there after all is no error; one of the socket itself (nobody listens there) is the checks' business.
-        if self.sockets[index].receive(&mut inbox).is_ok() {
-            self.sort(index, &inbox, ctx);
-        }
-        self.inbox = Some(inbox);
-    }
-
-    /// Gives each datagram to its owner.
-    fn sort(&mut self, index: usize, inbox: &Inbox, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let mut batch = Batch::new(now);
-        let mut checked = false;
-        for train in inbox.trains() {
-            self.setup
-                .counters
-                .transport
-                .datagrams_received
-                .add(train.datagrams().len() as u64);
-            checked |= self.sort_train(index, &train, &mut batch);
-        }
-        batch.deliver(&self.setup);
-        if checked {
-            self.checked(ctx);
-        }
-    }
-
-    /// The agent was fed.
-    fn checked(&mut self, ctx: &mut Context<Self>) {
-        if let Some(rtt) = self.agent.rtt() {
-            self.setup.counters.transport.rtt_ms.set(rtt.as_secs_f64() * 1e3);
-        }
-        self.drive(ctx);
-    }
-
-    /// Returns whether the agent was fed.
-    fn sort_train(&mut self, index: usize, train: &Train<'_>, batch: &mut Batch) -> bool {
-        let local = self.sockets[index].address();
-        let link = Link {
-            transport: Transport::Udp,
-            local,
-            server: train.remote,
-        };
-        if self.relaying.relays().serves(link) {
-            return self.sort_from_server(link, train, batch);
-        }
-        let is_stun = |datagram: &[u8]| demux::classify(datagram) == Kind::Stun;
-        let checks = train.datagrams().filter(|datagram| is_stun(datagram)).count();
-        if checks > 0 {
-            for datagram in train.datagrams().filter(|datagram| is_stun(datagram)) {
-                if !self
-                    .agent
-                    .handle_input(batch.received_at, local, train.remote, datagram)
-                {
-                    batch.dropped += 1;
-                }
-            }
-        }
-        if checks < train.datagrams().len() {
-            self.sort_payload(train.remote, train.to_owned(), batch);
-        }
-        checks > 0
-    }
-
-    /// One datagram by itself. Returns whether the agent was fed.
-    fn sort_datagram(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        data: Bytes,
-        batch: &mut Batch,
-    ) -> bool {
-        if demux::classify(&data) != Kind::Stun {
-            self.sort_payload(remote, std::iter::once(data), batch);
-            return false;
-        }
-        if !self.agent.handle_input(batch.received_at, local, remote, &data) {
-            batch.dropped += 1;
-        }
-        true
-    }
-
-    fn sort_payload(
-        &mut self,
-        remote: SocketAddr,
-        datagrams: impl ExactSizeIterator<Item = Bytes>,
-        batch: &mut Batch,
-    ) {
-        if !self.agent.knows(remote) {
-            batch.dropped += datagrams.len() as u64;
-            return;
-        }
-        if self.path.is_some() {
-            self.agent.heard(batch.received_at);
-        }
-        for datagram in datagrams {
-            match demux::classify(&datagram) {
-                Kind::Stun => {}
-                Kind::Dtls => batch.dtls.push(datagram),
-                Kind::Rtcp => batch.rtcp.push(batch.received(datagram)),
-                Kind::Rtp => {
-                    let payload_type = demux::payload_type(&datagram).map_or(0, usize::from);
-                    match self.routes.get(payload_type).copied().flatten() {
-                        Some(MediaKind::Audio) => batch.audio.push(batch.received(datagram)),
-                        Some(MediaKind::Video) => batch.video.push(batch.received(datagram)),
-                        None => batch.dropped += 1,
-                    }
-                }
-                Kind::Unknown => batch.dropped += 1,
-            }
-        }
     }
 
     fn send(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
