@@ -62,11 +62,17 @@ impl Shared {
                 .iter()
                 .find(|socket| socket.address() == link.local)
                 .is_some_and(|socket| socket.send(link.server, data)),
-            Transport::Stream => lock(&self.streams)
-                .iter()
-                .find(|stream| stream.link() == link)
+            Transport::Stream => self
+                .stream(link)
                 .is_some_and(|stream| stream.send(Bytes::copy_from_slice(data))),
         }
+    }
+
+    fn stream(&self, link: Link) -> Option<Stream> {
+        lock(&self.streams)
+            .iter()
+            .find(|stream| stream.link() == link)
+            .cloned()
     }
 }
 
@@ -165,7 +171,7 @@ impl IceAgent {
 
     fn allocate_from_sockets(&mut self, server: SocketAddr, login: &RelayLogin) {
         let locals = self.resume.sockets.iter().map(Bound::address);
-        for local in locals.filter(|local| servers::reaches(*local, server)) {
+        for local in locals.filter(|local| ice::reaches(*local, server)) {
             let link = Link {
                 transport: Transport::Udp,
                 local,
@@ -335,11 +341,10 @@ impl IceAgent {
 
     /// Sends over a stream, as far as there is room.
     pub(super) fn send_by_stream(&self, link: Link, datagrams: Vec<Bytes>) {
-        let streams = self.relaying.streams();
-        let stream = streams.iter().find(|stream| stream.link() == link);
+        let stream = self.relaying.0.stream(link);
         let transport = &self.setup.counters.transport;
         for datagram in datagrams {
-            match stream.is_some_and(|stream| stream.send(datagram)) {
+            match stream.as_ref().is_some_and(|stream| stream.send(datagram)) {
                 true => transport.datagrams_sent.add(1),
                 false => transport.datagrams_dropped.add(1),
             }

@@ -72,11 +72,6 @@ pub(super) async fn resolve(servers: Vec<Server>, limit: Duration) -> Vec<Server
     found
 }
 
-/// Whether datagrams from one address get to the other.
-pub(super) fn reaches(from: SocketAddr, to: SocketAddr) -> bool {
-    from.is_ipv4() == to.is_ipv4() && from.ip().is_loopback() == to.ip().is_loopback()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

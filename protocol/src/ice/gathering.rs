@@ -39,6 +39,11 @@ pub(super) struct Reflexive {
     pub base: SocketAddr,
 }
 
+/// Whether datagrams from this address of ours can get to that one.
+pub fn reaches(from: SocketAddr, to: SocketAddr) -> bool {
+    from.is_ipv4() == to.is_ipv4() && from.ip().is_loopback() == to.ip().is_loopback()
+}
+
 impl Gathering {
     /// Starts a request from each base to each server of its family, Ta apart (RFC 8445 §14.2).
     pub(super) fn start(
@@ -50,9 +55,7 @@ impl Gathering {
         let all = bases
             .iter()
             .flat_map(|&base| servers.iter().map(move |&server| (base, server)));
-        let reachable = all.filter(|(base, server)| {
-            base.is_ipv4() == server.is_ipv4() && base.ip().is_loopback() == server.ip().is_loopback()
-        });
+        let reachable = all.filter(|&(base, server)| reaches(base, server));
         let mut next = now;
         let requests = reachable.map(|(base, server)| {
             let message = Message::builder_request(BINDING, MessageWriteVec::new());

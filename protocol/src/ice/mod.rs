@@ -25,6 +25,7 @@ pub mod server_uri;
 pub use agent::IceAgent;
 pub use candidate::CandidateError;
 pub use credentials::{CredentialsError, IceCredentials};
+pub use gathering::reaches;
 pub use interface::{Event, Output, SelectedPair, Settings, State, Transmit};
 pub use relay::{Forwarded, Link, RelayLogin, RelayOutput, Relays, Transport};
 pub use server_uri::{ServerKind, ServerUri};
