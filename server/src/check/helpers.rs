@@ -115,7 +115,7 @@ fn silent(uri: &ServerUri) -> Finding {
 
 /// What a STUN server sees this machine as.
 async fn ask(server: SocketAddr) -> Option<SocketAddr> {
-    let socket = UdpSocket::bind(any(server)).await.ok()?;
+    let socket = UdpSocket::bind(any_local(server)).await.ok()?;
     socket.connect(server).await.ok()?;
     let request = Message::builder_request(BINDING, MessageWriteVec::new());
     let transaction = request.transaction_id();
@@ -135,7 +135,7 @@ async fn ask(server: SocketAddr) -> Option<SocketAddr> {
 }
 
 /// Any address of ours of the server's family.
-pub(super) fn any(server: SocketAddr) -> SocketAddr {
+pub(super) fn any_local(server: SocketAddr) -> SocketAddr {
     let ip: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

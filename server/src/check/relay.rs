@@ -12,7 +12,7 @@ use roomrtc_protocol::ice::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::helpers::any;
+use super::helpers::any_local;
 
 /// Time for each of the steps.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -103,7 +103,7 @@ impl Way {
             server,
         };
         if udp {
-            let socket = UdpSocket::bind(any(server)).await?;
+            let socket = UdpSocket::bind(any_local(server)).await?;
             socket.connect(server).await?;
             let link = link(socket.local_addr()?);
             return Ok((Way::Datagrams(socket), link));
