@@ -5,6 +5,7 @@ use roomrtc_tests::harness::guest::{
     await_state, call_again, call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
 };
 use roomrtc_tests::harness::stories::{number, write_file};
+use roomrtc_tests::harness::turn_server::SEEN_BY_RELAY_ALONE;
 use roomrtc_tests::harness::{Browser, Headless, Server, TurnServer};
 use serde_json::{Value, json};
 
@@ -301,15 +302,8 @@ const CANDIDATES: &str = "
 #[test]
 fn a_guest_gets_a_relay_and_reaches_a_host_who_is_seen_by_its_relay_alone() -> Result<()> {
     let turn = TurnServer::start()?;
-    let settings = turn.settings(&["udp", "tcp"]);
-    let server = Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let alone = [
-        "--set",
-        "ice.relay_only=true",
-        "--set",
-        "network.bind_addresses=127.0.0.1",
-    ];
-    let (mut ana, url) = inviter(&server, &alone)?;
+    let server = turn.server(&["udp", "tcp"])?;
+    let (mut ana, url) = inviter(&server, &SEEN_BY_RELAY_ALONE)?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
     let second = host_hears_and_sees(&mut ana)?;

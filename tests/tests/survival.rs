@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::chaos;
 use roomrtc_tests::harness::stories::{MEDIA, hears_and_sees, number, write_file};
+use roomrtc_tests::harness::turn_server::SEEN_BY_RELAY_ALONE;
 use roomrtc_tests::harness::{Headless, Server, TurnServer};
 use serde_json::{Value, json};
 
@@ -290,22 +291,13 @@ fn a_call_goes_on_and_its_files_arrive_while_a_part_dies_every_half_second() -> 
     Ok(())
 }
 
-/// Both are seen by their relays alone, on the address where the TURN server is.
-const RELAYED: [&str; 4] = [
-    "--set",
-    "ice.relay_only=true",
-    "--set",
-    "network.bind_addresses=127.0.0.1",
-];
-
 #[test]
 fn a_relayed_call_goes_on_by_the_same_relay_when_the_ice_agent_dies_and_by_another_when_all_is_lost()
 -> Result<()> {
     let turn = TurnServer::start()?;
     for way in ["udp", "tcp"] {
-        let settings = turn.settings(&[way]);
-        let server = Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let options = [&RELAYED[..], &CHAOS].concat();
+        let server = turn.server(&[way])?;
+        let options = [&SEEN_BY_RELAY_ALONE[..], &CHAOS].concat();
         let mut clients = pair(&server, &options, &options)?;
         let relay = |line: &Value| {
             (

@@ -9,12 +9,20 @@ use std::sync::mpsc::channel;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use super::programs::PATIENCE;
+use super::programs::{PATIENCE, Server};
 
 /// The recommended configuration.
 const CONFIGURATION: &str = include_str!("../../../docs/turnserver.conf");
 /// What the tests' servers share with it.
 const SECRET: &str = "the secret of the tests, which nobody else has";
+
+/// The options of a client that is seen by its relays alone, on the address where [`TurnServer::start`] puts the server.
+pub const SEEN_BY_RELAY_ALONE: [&str; 4] = [
+    "--set",
+    "ice.relay_only=true",
+    "--set",
+    "network.bind_addresses=127.0.0.1",
+];
 
 /// The ports of the configuration, for plain TURN and for TURN over TLS.
 const PORTS: [u16; 2] = [3478, 443];
@@ -133,6 +141,16 @@ impl TurnServer {
                 self.folder.path().join("secret").display()
             ),
         ]
+    }
+
+    /// A server on this machine that hands out logins for it, over these ways.
+    ///
+    /// # Errors
+    /// If that does not come up.
+    pub fn server(&self, ways: &[&str]) -> Result<Server> {
+        let settings = self.settings(ways);
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        Server::start(&settings)
     }
 
     /// The certificate that vouches for it.

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use roomrtc_tests::chaos;
 use roomrtc_tests::harness::stories::MEDIA;
+use roomrtc_tests::harness::turn_server::SEEN_BY_RELAY_ALONE;
 use roomrtc_tests::harness::{Headless, Server, TurnServer};
 use roomrtc_tests::interface_switch;
 use serde_json::{Value, json};
@@ -99,13 +100,6 @@ enum What {
 const WARM_UP: u64 = 5;
 /// The phases of a set-up (`setup_ms` in `docs/headless.md`).
 const PHASES: [&str; 6] = ["signaling", "ice", "dtls", "first_packet", "first_frame", "total"];
-/// Both clients are seen by their relays alone, on the address where the TURN server is.
-const RELAY_ONLY: [&str; 4] = [
-    "--set",
-    "ice.relay_only=true",
-    "--set",
-    "network.bind_addresses=127.0.0.1",
-];
 const NO_MEDIA: [&str; 4] = ["--video", "none", "--audio", "none"];
 
 fn main() -> Result<()> {
@@ -171,15 +165,9 @@ fn switch(runs: usize) -> Result<()> {
 
 fn setup(runs: usize, relay: Option<&str>) -> Result<()> {
     let turn = relay.map(|_| TurnServer::start()).transpose()?;
-    let settings = turn
-        .iter()
-        .zip(relay)
-        .flat_map(|(turn, way)| turn.settings(&[way]));
-    let settings: Vec<String> = settings.collect();
-    let server = Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let options = match relay {
-        Some(_) => [&MEDIA[..], &RELAY_ONLY].concat(),
-        None => MEDIA.to_vec(),
+    let (server, options) = match turn.as_ref().zip(relay) {
+        Some((turn, way)) => (turn.server(&[way])?, [&MEDIA[..], &SEEN_BY_RELAY_ALONE].concat()),
+        None => (Server::start(&[])?, MEDIA.to_vec()),
     };
     let mut seen = PHASES.map(|_| Vec::new());
     for run in 0..runs {
