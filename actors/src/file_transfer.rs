@@ -6,9 +6,14 @@
 //! and the call [`FileReport`].
 
 mod disk;
+mod receiving;
+mod sending;
+mod surviving;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub use surviving::{Promise, Promises};
+
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,17 +22,13 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
-use roomrtc_kit::{Addr, Deadline, Directory, Keep, Legacy, Port, Timed, mail};
+use roomrtc_kit::{Addr, Deadline, Keep, Legacy, Port, Timed, mail};
 use roomrtc_protocol::data_channel::{ChannelId, Message};
 use roomrtc_protocol::file_transfer::Settings;
 use roomrtc_protocol::file_transfer::control::{Hash, Offer};
-use roomrtc_protocol::file_transfer::name::safe_name;
-use roomrtc_protocol::file_transfer::receiver::Receiver;
-use roomrtc_protocol::file_transfer::sender::Sender;
-use tracing::{debug, info};
+use tracing::info;
 
-use self::disk::{Reading, Writing};
-use self::transfer::{Incoming, Outgoing, Transfer, Way, media_type};
+use self::transfer::{Outgoing, Transfer, Way};
 use crate::brief;
 use crate::call_events::FileReport;
 use crate::sctp_association::ChannelOrder;
@@ -94,7 +95,9 @@ pub struct DiskReport {
 #[derive(Debug)]
 enum DiskNews {
     Hashed(Result<(u64, Hash), String>),
-    Read(Result<Bytes, String>),
+    /// From where on.
+    Read(u64, Result<Bytes, String>),
+    /// How many bytes there are now.
     Written(Result<u64, String>),
     Verified(Hash),
     Stored(Result<PathBuf, String>),
@@ -151,8 +154,8 @@ pub struct FileSetup {
     pub ids: TransferIds,
     /// Limits.
     pub settings: FileSettings,
-    /// The names of the files under way: what a life that died at work on them has broken off.
-    pub under_way: Keep<BTreeSet<TransferId>>,
+    /// The files under way: with them goes on a life whose forerunner died at work.
+    pub promises: Keep<Promises>,
     /// The transfers themselves, unless a life died at work on them.
     pub state: Keep<State>,
 }
@@ -204,6 +207,7 @@ impl FileTransfers {
             channel,
             started: now,
             reported: (now, 0),
+            deaths: 0,
         };
         self.state.transfers.insert(transfer, entry);
         self.keep();
@@ -215,39 +219,11 @@ impl FileTransfers {
         self.keep();
     }
 
-    fn keep(&self) {
-        self.setup
-            .under_way
-            .put(self.state.transfers.keys().copied().collect());
-        Directory::note_resume(|| format!("{} transfers with their offsets", self.state.transfers.len()));
-    }
-
     fn of_channel(&mut self, channel: ChannelId) -> Option<(TransferId, &mut Transfer)> {
         let mut transfers = self.state.transfers.iter_mut();
         transfers
             .find(|(_, entry)| entry.channel == Some(channel))
             .map(|(&id, entry)| (id, entry))
-    }
-
-    /// Begins with a file, or lets it wait for its turn.
-    fn begin(&mut self, order: SendFile) {
-        if self.state.transfers.len() >= self.setup.settings.max_concurrent {
-            return self.state.waiting.push_back(order);
-        }
-        let SendFile { transfer, path } = order;
-        match Reading::begin(transfer, path.clone(), self.setup.me.port()) {
-            Ok(disk) => {
-                let way = Way::Out(Outgoing {
-                    path,
-                    disk,
-                    offer: None,
-                    asked: false,
-                    machine: None,
-                });
-                self.insert(transfer, way, None);
-            }
-            Err(error) => self.failed(transfer, FileEnd::Disk(error.to_string())),
-        }
     }
 
     /// Carries out what the machines ask for, ends what has ended and begins what waits.
@@ -287,11 +263,8 @@ impl FileTransfers {
                 .iter()
                 .any(|event| matches!(event, FileEvent::Completed { .. }))
         {
-            let stored = (entry.channel, offer.clone());
-            self.state.unconfirmed.push_back(stored);
-            if self.state.unconfirmed.len() > UNCONFIRMED {
-                self.state.unconfirmed.pop_front();
-            }
+            let (channel, offer) = (entry.channel, offer.clone());
+            self.stored(channel, offer);
         }
         for event in news {
             match event {
@@ -304,68 +277,11 @@ impl FileTransfers {
         }
     }
 
-    fn hashed(&mut self, transfer: TransferId, result: Result<(u64, Hash), String>) {
-        let Some(Transfer {
-            way: Way::Out(outgoing),
-            ..
-        }) = self.state.transfers.get_mut(&transfer)
-        else {
-            return;
-        };
-        match result {
-            Ok((size, hash)) => {
-                let name = outgoing
-                    .path
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned());
-                let name = name.unwrap_or_default();
-                let media_type = media_type(&outgoing.path).to_owned();
-                outgoing.offer = Some(Offer {
-                    name: name.clone(),
-                    size,
-                    media_type,
-                    hash,
-                });
-                outgoing.asked = true;
-                self.setup.sctp.tell(ChannelOrder::Open(transfer));
-                self.tell(FileEvent::Offered { transfer, name, size });
-            }
-            Err(error) => {
-                self.remove(transfer);
-                self.failed(transfer, FileEnd::Disk(error));
-            }
-        }
-    }
-
-    fn ready(&mut self, transfer: TransferId, channel: ChannelId) {
-        let settings = self.setup.settings.transfer.clone();
-        let Some(entry) = self.state.transfers.get_mut(&transfer) else {
-            // Cancelled meanwhile.
-            return self.setup.sctp.tell(ChannelOrder::Close(channel));
-        };
-        if let Way::Out(outgoing) = &mut entry.way
-            && let Some(offer) = &outgoing.offer
-        {
-            match &mut outgoing.machine {
-                Some(interrupted) => interrupted.resume(now()),
-                None => outgoing.machine = Some(Sender::new(now(), offer.clone(), settings)),
-            }
-            entry.channel = Some(channel);
-        }
-    }
-
-    /// There is no channel for this file: at present, or at all.
-    fn refused(&mut self, transfer: TransferId) {
-        if !self.state.interrupted {
-            self.remove(transfer);
-            return self.failed(transfer, FileEnd::Protocol("there is no data channel".to_owned()));
-        }
-        if let Some(Transfer {
-            way: Way::Out(outgoing),
-            ..
-        }) = self.state.transfers.get_mut(&transfer)
-        {
-            outgoing.asked = false;
+    /// Its sender may not hear of it, and offer it once more.
+    fn stored(&mut self, channel: Option<ChannelId>, offer: Offer) {
+        self.state.unconfirmed.push_back((channel, offer));
+        if self.state.unconfirmed.len() > UNCONFIRMED {
+            self.state.unconfirmed.pop_front();
         }
     }
 
@@ -380,93 +296,16 @@ impl FileTransfers {
             *channel = None;
         }
     }
-
-    /// Offers what is on its way out again.
-    fn reconnect(&mut self) {
-        self.state.interrupted = false;
-        for (&transfer, entry) in &mut self.state.transfers {
-            if let Way::Out(outgoing) = &mut entry.way
-                && outgoing.offer.is_some()
-                && !std::mem::replace(&mut outgoing.asked, true)
-            {
-                self.setup.sctp.tell(ChannelOrder::Open(transfer));
-            }
-        }
-    }
-
-    /// A file is offered; perhaps one that was interrupted, or one that is here already.
-    fn recognise(&mut self, fresh: TransferId) {
-        let State {
-            transfers,
-            unconfirmed,
-            ..
-        } = &mut *self.state;
-        let Some(Transfer {
-            way: Way::In(Incoming { machine, .. }),
-            channel,
-            ..
-        }) = transfers.get_mut(&fresh)
-        else {
-            return;
-        };
-        let (Some(offer), channel) = (machine.offer().cloned(), *channel) else {
-            return;
-        };
-        let known = |(at, file): &(Option<ChannelId>, Offer)| at.is_none() && *file == offer;
-        if let Some(at) = unconfirmed.iter().position(known) {
-            unconfirmed.remove(at);
-            return machine.have();
-        }
-        let interrupted = transfers.values_mut().find_map(|entry| match &mut entry.way {
-            Way::In(incoming) if incoming.machine.awaits(&offer) => Some((&mut entry.channel, incoming)),
-            Way::In(_) | Way::Out(_) => None,
-        });
-        if let Some((its_channel, incoming)) = interrupted {
-            *its_channel = channel;
-            incoming.machine.resume(now());
-            self.remove(fresh);
-        }
-    }
-
-    fn opened(&mut self, channel: ChannelId) {
-        // One that was interrupted comes back before its former entry is given up.
-        let interrupted = self
-            .state
-            .transfers
-            .values()
-            .filter(|entry| entry.channel.is_none());
-        let most = self.setup.settings.max_concurrent + interrupted.count();
-        if self.state.transfers.len() >= most {
-            debug!(?channel, "one file too many");
-            return self.setup.sctp.tell(ChannelOrder::Close(channel));
-        }
-        let machine = Receiver::new(now(), self.setup.settings.transfer.clone());
-        let way = Way::In(Incoming {
-            machine,
-            disk: None,
-            path: PathBuf::new(),
-        });
-        self.insert(self.setup.ids.next(), way, Some(channel));
-    }
 }
 
 impl Actor for FileTransfers {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if self.inherited {
-            return self.drive(ctx);
+        if !self.inherited {
+            self.restore();
         }
-        // The earlier life died at work: what it had under way is lost, and its channels are nobody's.
-        let lost = self.setup.under_way.get().unwrap_or_default();
-        if !lost.is_empty() {
-            self.setup.sctp.tell(ChannelOrder::CloseAll);
-            for transfer in lost {
-                let reason = FileEnd::Protocol("the transfer was interrupted".to_owned());
-                self.failed(transfer, reason);
-            }
-            self.keep();
-        }
+        self.drive(ctx);
     }
 }
 
@@ -481,7 +320,7 @@ impl Handler<EndAll> for FileTransfers {
         for transfer in transfers.into_keys().chain(waiting) {
             self.failed(transfer, FileEnd::CallEnded);
         }
-        self.setup.under_way.clear();
+        self.setup.promises.clear();
         self.drive(ctx);
     }
 }
@@ -512,24 +351,7 @@ impl Handler<AcceptFile> for FileTransfers {
     type Result = ();
 
     fn handle(&mut self, AcceptFile { transfer, directory }: AcceptFile, ctx: &mut Self::Context) {
-        let disk_reports = self.setup.me.port();
-        if let Some(Transfer {
-            way: Way::In(incoming),
-            started,
-            ..
-        }) = self.state.transfers.get_mut(&transfer)
-            && let Some(offer) = incoming.machine.offer()
-            && incoming.disk.is_none()
-        {
-            *started = now();
-            match Writing::begin(transfer, directory, safe_name(&offer.name), disk_reports) {
-                Ok(disk) => {
-                    incoming.disk = Some(disk);
-                    incoming.machine.accept(now(), 0);
-                }
-                Err(error) => incoming.machine.handle_written(now(), Err(error.to_string())),
-            }
-        }
+        self.accept(transfer, directory);
         self.drive(ctx);
     }
 }
@@ -560,6 +382,7 @@ impl Handler<CancelFile> for FileTransfers {
             .position(|order| order.transfer == transfer);
         if let Some(at) = waited {
             self.state.waiting.remove(at);
+            self.keep();
             self.failed(transfer, FileEnd::Cancelled);
         }
         match self
@@ -605,6 +428,7 @@ impl Handler<ChannelNews> for FileTransfers {
                     incoming.machine.handle_message(now, message);
                     if new {
                         self.recognise(id);
+                        self.keep();
                     }
                 }
                 Some((
@@ -670,9 +494,9 @@ impl Handler<DiskReport> for FileTransfers {
                     machine: Some(machine),
                     ..
                 })),
-                DiskNews::Read(piece),
+                DiskNews::Read(offset, piece),
             ) => {
-                machine.handle_read(piece);
+                machine.handle_read(offset, piece);
             }
             (Some(Way::In(incoming)), DiskNews::Written(result)) => {
                 incoming.machine.handle_written(now(), result);

@@ -73,8 +73,8 @@ pub enum ChannelOrder {
     Pause(ChannelId, bool),
     /// Close it once all that was sent has arrived.
     Close(ChannelId),
-    /// Close all channels of files: nobody is responsible for them any more.
-    CloseAll,
+    /// Give up the association for another: nobody knows any more what was said on its channels.
+    Renew,
 }
 
 mail! {
@@ -322,10 +322,9 @@ impl SctpAssociation {
                 files.remove(&channel);
                 channels.close(channel);
             }
-            ChannelOrder::CloseAll => {
-                for channel in std::mem::take(files).into_keys() {
-                    channels.close(channel);
-                }
+            ChannelOrder::Renew => {
+                self.forget();
+                self.setup.lost.tell(AssociationLost::Ours);
             }
         }
     }

@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use bytes::Bytes;
@@ -48,6 +48,10 @@ pub(super) struct Reading {
 /// A file being written, on a thread of its own. Dropped before it was stored, the partial file is deleted.
 pub(super) struct Writing {
     orders: SyncSender<WriteOrder>,
+    /// Bytes of all pieces.
+    given: AtomicU64,
+    /// Where the file lies at last.
+    stored: Arc<OnceLock<PathBuf>>,
 }
 
 /// The disk does not keep up, or its thread is gone.
@@ -55,8 +59,13 @@ pub(super) struct Writing {
 pub(super) struct Stuck;
 
 impl Reading {
-    /// Opens and hashes a file, reports [`DiskNews::Hashed`], then reads pieces.
-    pub(super) fn begin(transfer: TransferId, path: PathBuf, to: Port<DiskReport>) -> io::Result<Self> {
+    /// Opens a file, hashes it if asked for and reports [`DiskNews::Hashed`], then reads pieces.
+    pub(super) fn begin(
+        transfer: TransferId,
+        path: PathBuf,
+        hash: bool,
+        to: Port<DiskReport>,
+    ) -> io::Result<Self> {
         let (orders, queue) = sync_channel(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -64,11 +73,17 @@ impl Reading {
             .name(format!("file-{}", transfer.0))
             .spawn(move || {
                 let tell = |news| to.tell(DiskReport { transfer, news });
-                match hash_file(&path, &stopped) {
-                    Ok((file, size, hash)) => {
+                let opened = match hash {
+                    true => hash_file(&path, &stopped).map(|(file, size, hash)| {
                         tell(DiskNews::Hashed(Ok((size, hash))));
-                        read_pieces(file, &queue, tell);
-                    }
+                        file
+                    }),
+                    false => File::open(&path),
+                };
+                match opened {
+                    Ok(file) => read_pieces(file, &queue, tell),
+                    // Nobody waits for it any more, or another thread has taken over.
+                    Err(_) if stopped.load(Ordering::Relaxed) => {}
                     Err(error) => tell(DiskNews::Hashed(Err(error.to_string()))),
                 }
             })?;
@@ -128,9 +143,8 @@ fn read_pieces(mut file: File, queue: &Receiver<ReadOrder>, tell: impl Fn(DiskNe
             position = offset + piece.len() as u64;
             Ok(Bytes::from(piece))
         })();
-        tell(DiskNews::Read(
-            piece.map_err(|error: io::Error| error.to_string()),
-        ));
+        let piece = piece.map_err(|error: io::Error| error.to_string());
+        tell(DiskNews::Read(offset, piece));
     }
 }
 
@@ -143,20 +157,39 @@ impl Writing {
         to: Port<DiskReport>,
     ) -> io::Result<Self> {
         let (orders, queue) = sync_channel(QUEUE);
+        let stored = Arc::new(OnceLock::new());
+        let place = stored.clone();
         thread::Builder::new()
             .name(format!("file-{}", transfer.0))
             .spawn(move || {
                 let tell = |news| to.tell(DiskReport { transfer, news });
                 match Partial::create(&directory, &name) {
-                    Ok(partial) => write_pieces(partial, &queue, tell),
+                    Ok(partial) => write_pieces(partial, &queue, &place, tell),
                     Err(error) => tell(DiskNews::Written(Err(error.to_string()))),
                 }
             })?;
-        Ok(Writing { orders })
+        Ok(Writing {
+            orders,
+            given: AtomicU64::new(0),
+            stored,
+        })
     }
 
     pub(super) fn piece(&self, data: Bytes) -> Result<(), Stuck> {
-        self.order(WriteOrder::Piece(data))
+        let length = data.len() as u64;
+        self.order(WriteOrder::Piece(data))?;
+        self.given.fetch_add(length, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes of all pieces so far; what is not on the disk yet will be there before anything else is done.
+    pub(super) fn given(&self) -> u64 {
+        self.given.load(Ordering::Relaxed)
+    }
+
+    /// Where the file lies, once it is whole.
+    pub(super) fn stored(&self) -> Option<PathBuf> {
+        self.stored.get().cloned()
     }
 
     pub(super) fn verify(&self) -> Result<(), Stuck> {
@@ -172,20 +205,32 @@ impl Writing {
     }
 }
 
-fn write_pieces(mut partial: Partial, queue: &Receiver<WriteOrder>, tell: impl Fn(DiskNews)) {
+/// Ends with the first piece the disk refuses: what is said later is not heard.
+fn write_pieces(
+    mut partial: Partial,
+    queue: &Receiver<WriteOrder>,
+    place: &OnceLock<PathBuf>,
+    tell: impl Fn(DiskNews),
+) {
+    let mut written = 0;
     while let Ok(order) = queue.recv() {
         match order {
             WriteOrder::Piece(data) => {
-                let written = partial.append(&data).map(|()| data.len() as u64);
-                tell(DiskNews::Written(written.map_err(|error| error.to_string())));
+                if let Err(error) = partial.append(&data) {
+                    return tell(DiskNews::Written(Err(error.to_string())));
+                }
+                written += data.len() as u64;
+                tell(DiskNews::Written(Ok(written)));
             }
             WriteOrder::Verify => {
                 tell(DiskNews::Verified(Hash(*partial.hasher.finalize().as_bytes())));
             }
             WriteOrder::Store => {
-                return tell(DiskNews::Stored(
-                    partial.store().map_err(|error| error.to_string()),
-                ));
+                let stored = partial.store().map_err(|error| error.to_string());
+                if let Ok(path) = &stored {
+                    let _ = place.set(path.clone()); // the first and only time
+                }
+                return tell(DiskNews::Stored(stored));
             }
         }
     }

@@ -73,7 +73,7 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
             progress_interval: Duration::ZERO,
             ..FileSettings::default()
         },
-        under_way: Keep::default(),
+        promises: Keep::lasting(),
         state: Keep::default(),
     };
     let here = Arbiter::current();
@@ -297,7 +297,7 @@ async fn lose_and_renew(ends: &mut [End; 2], losers: &[String]) -> (usize, Strin
 }
 
 #[test]
-fn a_file_goes_on_where_it_was_when_the_association_is_lost_and_renewed() {
+fn a_file_goes_on_where_it_was_when_the_association_or_the_transfers_themselves_are_lost() {
     Directory::allow_chaos(true);
     run(async {
         let mut ends = call();
@@ -307,7 +307,13 @@ fn a_file_goes_on_where_it_was_when_the_association_is_lost_and_renewed() {
         caller.offered().await;
         let (transfer, _) = callee.incoming().await;
         callee.accept(transfer);
-        let losers = [callee.sctp.name(), caller.sctp.name()].map(str::to_owned);
+        let losers = [
+            callee.sctp.name(),
+            caller.sctp.name(),
+            callee.files.name(),
+            caller.files.name(),
+        ];
+        let losers = losers.map(str::to_owned);
         let (losses, hash) = lose_and_renew(&mut ends, &losers).await;
         assert_eq!(losses, losers.len());
         assert_eq!(hash, blake3::hash(&sent).to_hex().as_str());
@@ -324,6 +330,36 @@ fn a_file_goes_on_where_it_was_when_the_association_is_lost_and_renewed() {
             }
         };
         assert_eq!(other.await, "film.mp4");
+    });
+}
+
+#[test]
+fn a_file_the_user_has_not_decided_on_can_be_taken_after_the_transfers_were_lost() {
+    Directory::allow_chaos(true);
+    run(async {
+        let mut ends = call();
+        let [caller, callee] = &mut ends;
+        caller.offer("film.mp4", b"pictures");
+        caller.offered().await;
+        let (transfer, _) = callee.incoming().await;
+        for loser in [callee.files.name(), caller.files.name()].map(str::to_owned) {
+            assert!(Directory::order(&loser, Order::Forget));
+            let [caller, callee] = &mut ends;
+            let lost = async |end: &mut End| while !matches!(end.next().await, News::AssociationLost) {};
+            tokio::select! {
+                () = lost(caller) => {}
+                () = lost(callee) => {}
+            }
+            for end in &mut ends {
+                end.certificate = Certificate::generate().unwrap();
+            }
+            connect(&ends);
+        }
+        let [caller, callee] = &mut ends;
+        callee.accept(transfer);
+        assert!(matches!(callee.event().await, FileEvent::Completed { .. }));
+        assert!(matches!(caller.event().await, FileEvent::Completed { .. }));
+        assert_eq!(callee.listing(), ["film.mp4"]);
     });
 }
 

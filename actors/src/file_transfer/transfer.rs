@@ -1,6 +1,7 @@
 //! One file under way: carries out what its machine asks for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roomrtc_kit::Port;
@@ -32,7 +33,7 @@ pub(super) struct Outgoing {
 /// A file on its way in.
 pub(super) struct Incoming {
     pub(super) machine: Receiver,
-    pub(super) disk: Option<Writing>,
+    pub(super) disk: Option<Arc<Writing>>,
     /// Where the file lies at last.
     pub(super) path: PathBuf,
 }
@@ -49,6 +50,8 @@ pub(super) struct Transfer {
     pub(super) channel: Option<ChannelId>,
     pub(super) started: Instant,
     pub(super) reported: (Instant, u64),
+    /// Lives of the transfers that died at work meanwhile.
+    pub(super) deaths: u32,
 }
 
 impl Transfer {
@@ -165,7 +168,7 @@ impl Outgoing {
                 sender::Output::Send(message) => channel.order(|id| ChannelOrder::Send(id, message)),
                 sender::Output::Read { offset, length } => {
                     if self.disk.piece(offset, length).is_err() {
-                        machine.handle_read(Err("the disk does not answer".to_owned()));
+                        machine.handle_read(offset, Err("the disk does not answer".to_owned()));
                     }
                 }
                 sender::Output::Accepted if machine.acknowledged() == 0 => *started = now(),
@@ -237,8 +240,8 @@ impl Incoming {
                     continue;
                 }
                 receiver::Output::Write(data) => self.disk.as_ref().map(|disk| disk.piece(data)),
-                receiver::Output::Verify => self.disk.as_ref().map(Writing::verify),
-                receiver::Output::Store => self.disk.as_ref().map(Writing::store),
+                receiver::Output::Verify => self.disk.as_ref().map(|disk| disk.verify()),
+                receiver::Output::Store => self.disk.as_ref().map(|disk| disk.store()),
             };
             if !matches!(order, Some(Ok(()))) {
                 self.machine

@@ -78,6 +78,20 @@ impl Receiver {
         }
     }
 
+    /// One that goes on in the place of another, which is lost: interrupted, with the offer it had, and, if the user has
+    /// taken the file, how many bytes the disk was given. All of them count as written: what the disk is still at
+    /// comes before whatever it is told next.
+    pub fn restored(now: Instant, settings: Settings, offer: Offer, given: Option<u64>) -> Self {
+        let mut receiver = Receiver::new(now, settings);
+        receiver.offer = Some(offer);
+        receiver.state = State::Offered;
+        receiver.interrupt(now);
+        if let Some(given) = given {
+            receiver.accept(now, given);
+        }
+        receiver
+    }
+
     /// Takes a message of the sender.
     pub fn handle_message(&mut self, now: Instant, message: Message) {
         match message {
@@ -176,13 +190,13 @@ impl Receiver {
         }
     }
 
-    /// A piece asked for by [`Output::Write`] is on the disk, or the disk refused.
+    /// A piece asked for by [`Output::Write`] is on the disk, which holds so many bytes now, or the disk refused.
     pub fn handle_written(&mut self, now: Instant, result: Result<u64, String>) {
         match result {
             Ok(_) if self.state != State::Receiving => {}
             Ok(bytes) => {
                 self.writing = self.writing.saturating_sub(1);
-                self.written += bytes;
+                self.written = self.written.max(bytes);
                 if !self.interrupted {
                     self.deadline = now + self.settings.stall_timeout;
                 }

@@ -55,8 +55,6 @@ pub struct Sender {
     sent: u64,
     acknowledged: u64,
     reading: usize,
-    /// Pieces asked for before an interruption, whose answers mean nothing any more.
-    stale: usize,
     deadline: Instant,
     outputs: VecDeque<Output>,
 }
@@ -73,7 +71,6 @@ impl Sender {
             sent: 0,
             acknowledged: 0,
             reading: 0,
-            stale: 0,
             deadline: now + settings.offer_timeout,
             outputs: VecDeque::new(),
             settings,
@@ -121,13 +118,10 @@ impl Sender {
         }
     }
 
-    /// A piece asked for by [`Output::Read`], in order; shorter than asked for means that the file has changed.
-    pub fn handle_read(&mut self, piece: Result<Bytes, String>) {
-        if self.stale > 0 {
-            self.stale -= 1;
-            return;
-        }
-        if self.state != State::Sending {
+    /// A piece asked for by [`Output::Read`], in order, and where it begins; shorter than asked for means that the file
+    /// has changed. Answers to what was asked before an interruption are passed over.
+    pub fn handle_read(&mut self, offset: u64, piece: Result<Bytes, String>) {
+        if self.state != State::Sending || offset != self.sent {
             return;
         }
         self.reading = self.reading.saturating_sub(1);
@@ -161,11 +155,7 @@ impl Sender {
     pub fn interrupt(&mut self, now: Instant) {
         if self.state != State::Ended {
             self.state = State::Interrupted;
-            let not_asked = self
-                .outputs
-                .iter()
-                .filter(|output| matches!(output, Output::Read { .. }));
-            self.stale += std::mem::take(&mut self.reading) - not_asked.count();
+            self.reading = 0;
             self.outputs.clear();
             self.deadline = now + self.settings.offer_timeout;
         }

@@ -147,7 +147,7 @@ impl Story {
                         end = end.min(to as usize);
                     }
                     let piece = self.content.get(offset as usize..end).unwrap_or_default();
-                    self.sender.handle_read(Ok(Bytes::copy_from_slice(piece)));
+                    self.sender.handle_read(offset, Ok(Bytes::copy_from_slice(piece)));
                 }
                 sender::Output::Accepted => {}
                 sender::Output::Completed => self.ends[0] = Some(Ok(())),
@@ -178,7 +178,7 @@ impl Story {
                 }
                 receiver::Output::Write(data) => {
                     self.disk.extend_from_slice(&data);
-                    receiver.handle_written(now, Ok(data.len() as u64));
+                    receiver.handle_written(now, Ok(self.disk.len() as u64));
                 }
                 receiver::Output::Pause(paused) => self.pair.ends[1].set_paused(self.channel, paused),
                 receiver::Output::Verify => receiver.handle_hash(hash_of(&self.disk)),
@@ -335,8 +335,8 @@ fn a_slow_disk_pauses_the_channel_and_a_caught_up_one_resumes_it() {
         receiver.handle_message(now, Message::Binary(Bytes::from_static(&[0; 100])));
     }
     assert!(outputs(&mut receiver).contains(&receiver::Output::Pause(true)));
-    for _ in 0..8 {
-        receiver.handle_written(now, Ok(100));
+    for piece in 1..=8 {
+        receiver.handle_written(now, Ok(piece * 100));
     }
     assert!(outputs(&mut receiver).contains(&receiver::Output::Pause(false)));
 }
@@ -441,16 +441,43 @@ fn an_interrupted_file_goes_on_where_the_receiver_is() {
     assert_eq!(accept, [r#"{"type":"accept","offset":65536}"#]);
     sender.handle_message(now, &Message::Text(accept[0].clone()));
     // The answers to what was asked for before mean nothing now.
-    for _ in 0..asked {
-        sender.handle_read(Ok(Bytes::from_static(b"stale")));
+    for piece in 0..asked as u64 {
+        if piece != 1 {
+            sender.handle_read(piece * 65_536, Ok(Bytes::from_static(b"stale")));
+        }
     }
     let reads = of_sender(&mut sender);
     assert!(reads.contains(&sender::Output::Read {
         offset: 65_536,
         length: 65_536
     }));
-    sender.handle_read(Ok(Bytes::copy_from_slice(&content[65_536..131_072])));
+    sender.handle_read(65_536, Ok(Bytes::copy_from_slice(&content[65_536..131_072])));
     assert!(!sender.ended() && !receiver.ended());
+}
+
+#[test]
+fn a_receiver_that_was_lost_is_restored_from_what_its_disk_was_given() {
+    let (now, content) = (Instant::now(), content(200_000));
+    let offer = offer(&content);
+    let settings = Settings::default();
+    for (given, said) in [
+        (65_536, r#"{"type":"accept","offset":65536}"#),
+        (200_000, r#"{"type":"accept","offset":200000}"#),
+    ] {
+        let mut receiver = Receiver::restored(now, settings.clone(), offer.clone(), Some(given));
+        let whole = given == offer.size;
+        let expected: &[_] = if whole { &[receiver::Output::Verify] } else { &[] };
+        assert_eq!(outputs(&mut receiver), expected);
+        assert!(receiver.awaits(&offer));
+        receiver.resume(now);
+        assert_eq!(receiver_says(&mut receiver), [said]);
+    }
+    // Nobody had decided yet: the user still may.
+    let mut receiver = Receiver::restored(now, settings, offer.clone(), None);
+    assert!(receiver.awaits(&offer));
+    receiver.resume(now);
+    receiver.accept(now, 0);
+    assert_eq!(receiver_says(&mut receiver), [r#"{"type":"accept","offset":0}"#]);
 }
 
 #[test]

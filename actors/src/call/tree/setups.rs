@@ -62,7 +62,7 @@ impl Tree {
             events: self.soil.call.port(),
             ids: self.soil.transfers.clone(),
             settings: recipes::files(&self.soil.config),
-            under_way: Keep::default(),
+            promises: Keep::lasting(),
             state: Keep::default(),
         }
     }
