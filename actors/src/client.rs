@@ -206,6 +206,7 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
         local,
         remote,
         stats: figures,
+        reconnect_timeout: settings.call_reconnect_timeout(),
         memory: Keep::default(),
     };
     let reports = root.port();

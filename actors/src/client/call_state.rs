@@ -11,8 +11,10 @@
 //!
 //! Rejoining, a run that follows one that died in a call waits for its session, and is in the call again.
 //!
-//! A call that is accepted belongs to its two parties: losing the server leaves it alone (`detached`), and only
-//! the peers can end it then.
+//! A call that is accepted belongs to its two parties: losing the server leaves it alone, and only the peers can end it
+//! then. A server that was started anew learns of it from both.
+
+mod session;
 
 use std::time::Duration;
 
@@ -68,6 +70,8 @@ pub enum CallState {
         user: String,
         /// Whether we are the caller.
         caller: bool,
+        /// The server does not know the call: we have said that it goes on, and wait for the other party to say so.
+        reclaimed: bool,
     },
     /// Both agreed.
     InCall {
@@ -77,8 +81,6 @@ pub enum CallState {
         user: String,
         /// Whether we are the caller.
         caller: bool,
-        /// Whether the server does not know it any more.
-        detached: bool,
     },
 }
 
@@ -137,6 +139,11 @@ pub enum Input {
         /// Which.
         call: CallId,
     },
+    /// The other party has not said in time that the call goes on ([`Output::LimitRejoin`]).
+    RejoinTimeout {
+        /// Which.
+        call: CallId,
+    },
     /// The server refused something.
     Refused {
         /// What.
@@ -180,6 +187,11 @@ pub enum Output {
     },
     /// Stop sending and receiving.
     Stop,
+    /// Tell by [`Input::RejoinTimeout`] when the other party has had time to come back to this server.
+    LimitRejoin {
+        /// Which call.
+        call: CallId,
+    },
 }
 
 impl CallState {
@@ -234,10 +246,10 @@ impl CallState {
     /// What a next run of this client could rejoin.
     pub fn accepted_call(&self) -> Option<AcceptedCall> {
         match self {
-            CallState::Rejoining { call, user, caller }
-            | CallState::InCall {
+            CallState::Rejoining {
                 call, user, caller, ..
-            } => Some(AcceptedCall {
+            }
+            | CallState::InCall { call, user, caller } => Some(AcceptedCall {
                 call: *call,
                 user: user.clone(),
                 caller: *caller,
@@ -282,6 +294,7 @@ impl CallState {
             }
             Input::PeerBack { call } => self.about_peer(call, |user| CallEvent::PeerBack { user }),
             Input::Reclaimed { call } => self.reclaimed(call),
+            Input::RejoinTimeout { call } => self.rejoin_timeout(call),
             Input::Refused { code, call } => self.refused(code, call),
             Input::Resumed(known) => self.resumed(known),
             Input::SessionOver { forgotten } => self.session_over(forgotten),
@@ -312,18 +325,6 @@ impl CallState {
                 vec![told_end(user, CallEnd::Refused(ErrorCode::AlreadyInCall))]
             }
         }
-    }
-
-    fn rejoin(&mut self, AcceptedCall { call, user, caller }: AcceptedCall) -> Vec<Output> {
-        if *self != CallState::Idle {
-            return vec![told_end(user, CallEnd::Refused(ErrorCode::AlreadyInCall))];
-        }
-        *self = CallState::Rejoining {
-            call,
-            user: user.clone(),
-            caller,
-        };
-        vec![Output::Tell(CallEvent::Rejoining { user })]
     }
 
     fn about_peer(&self, about: CallId, event: impl FnOnce(String) -> CallEvent) -> Vec<Output> {
@@ -374,17 +375,14 @@ impl CallState {
                     told_end(user, CallEnd::Signaled(EndReason::Declined)),
                 ]
             }
-            CallState::Accepting { call, user } => {
+            // A server that does not know the call any more refuses this, and nobody cares.
+            CallState::Accepting { call, user } | CallState::Rejoining { call, user, .. } => {
                 vec![
                     Output::Say(ClientMessage::HangUp { call }),
                     told_end(user, hung_up),
                 ]
             }
-            // The server is told once the session is open: it says then that it knows the call.
-            CallState::Rejoining { user, .. } => vec![told_end(user, hung_up)],
-            CallState::InCall {
-                call, user, detached, ..
-            } => finish(call, user, detached, hung_up),
+            CallState::InCall { call, user, .. } => finish(call, user, hung_up),
         }
     }
 
@@ -463,7 +461,6 @@ impl CallState {
             call,
             user: user.clone(),
             caller,
-            detached: false,
         };
         vec![
             Output::Tell(CallEvent::Connecting { user: user.clone() }),
@@ -482,10 +479,8 @@ impl CallState {
         }
         match std::mem::take(self) {
             // The server goes, the call stays.
-            CallState::InCall {
-                call, user, caller, ..
-            } if reason == EndReason::ServerShutdown => {
-                *self = detached(call, user, caller);
+            call @ CallState::InCall { .. } if reason == EndReason::ServerShutdown => {
+                *self = call;
                 Vec::new()
             }
             CallState::InCall { user, .. } => vec![Output::Stop, told_end(user, CallEnd::Signaled(reason))],
@@ -501,6 +496,10 @@ impl CallState {
         match std::mem::take(self) {
             CallState::Calling { user } if call.is_none() => vec![told_end(user, CallEnd::Refused(code))],
             CallState::Cancelling { next } if call.is_none() => self.call_next(next).into_iter().collect(),
+            // It was over before this run was there.
+            CallState::Rejoining { call: ours, user, .. } if call == Some(ours) => {
+                vec![told_end(user, CallEnd::Signaled(EndReason::PeerLost))]
+            }
             CallState::Accepting { call: ours, user } if call == Some(ours) => {
                 vec![told_end(user, CallEnd::Signaled(EndReason::Cancelled))]
             }
@@ -512,185 +511,14 @@ impl CallState {
         }
     }
 
-    fn resumed(&mut self, known: Option<OngoingCall>) -> Vec<Output> {
-        let Some(known) = known else {
-            return self.resumed_without_call();
-        };
-        let ours = self.call();
-        match std::mem::take(self) {
-            CallState::Idle => self.take_up(known),
-            CallState::Cancelling { next } => {
-                let mut outputs = vec![end_of(&known)];
-                outputs.extend(self.call_next(next));
-                outputs
-            }
-            CallState::Calling { user } if known.caller && known.user == user => {
-                *self = CallState::Ringing {
-                    call: known.call,
-                    user: user.clone(),
-                };
-                let mut outputs = vec![Output::Tell(CallEvent::Ringing { user })];
-                if known.accepted {
-                    outputs.extend(self.accepted(known.call));
-                }
-                outputs
-            }
-            CallState::Ringing { call, user } if call == known.call => {
-                *self = CallState::Ringing { call, user };
-                if known.accepted {
-                    self.accepted(call)
-                } else {
-                    Vec::new()
-                }
-            }
-            CallState::Accepting { call, user } if call == known.call => {
-                *self = CallState::Accepting { call, user };
-                if known.accepted {
-                    self.accepted(call)
-                } else {
-                    vec![Output::Say(ClientMessage::Accept { call })]
-                }
-            }
-            CallState::Incoming { call, user } if call == known.call && !known.accepted => {
-                *self = CallState::Incoming { call, user };
-                Vec::new()
-            }
-            CallState::Rejoining { call, user, caller } if call == known.call && known.accepted => {
-                *self = CallState::InCall {
-                    call,
-                    user: user.clone(),
-                    caller,
-                    detached: false,
-                };
-                vec![
-                    Output::Tell(CallEvent::Connecting { user: user.clone() }),
-                    Output::Start {
-                        call,
-                        user,
-                        caller,
-                        rejoin: true,
-                    },
-                ]
-            }
-            CallState::InCall {
-                call, user, caller, ..
-            } if call == known.call => {
-                *self = CallState::InCall {
-                    call,
-                    user,
-                    caller,
-                    detached: false,
-                };
-                Vec::new()
-            }
-            other => {
-                tracing::info!(?ours, theirs = ?known.call, "the server knows of another call");
-                *self = other;
-                let mut outputs = self.resumed_without_call();
-                outputs.push(end_of(&known));
-                outputs
-            }
-        }
-    }
-
-    /// A call rang for us while we were away.
-    fn take_up(&mut self, known: OngoingCall) -> Vec<Output> {
-        match known {
-            OngoingCall {
-                call,
-                user,
-                accepted: false,
-                caller: false,
-            } => self.incoming(call, user),
-            other => vec![end_of(&other)],
-        }
-    }
-
-    fn resumed_without_call(&mut self) -> Vec<Output> {
-        match std::mem::take(self) {
-            CallState::Idle => Vec::new(),
-            // The request was lost on the way.
-            CallState::Calling { user } => self.call_next(Some(user)).into_iter().collect(),
-            CallState::Cancelling { next } => self.call_next(next).into_iter().collect(),
-            CallState::Ringing { user, .. } => vec![told_end(user, CallEnd::Signaled(EndReason::NoAnswer))],
-            CallState::Incoming { user, .. } | CallState::Accepting { user, .. } => {
-                vec![told_end(user, CallEnd::Signaled(EndReason::Cancelled))]
-            }
-            // It ended before this run was there.
-            CallState::Rejoining { user, .. } => vec![told_end(user, CallEnd::Signaled(EndReason::PeerLost))],
-            // The server was started anew: it learns of the call from its two parties.
-            CallState::InCall {
-                call, user, caller, ..
-            } => {
-                *self = detached(call, user.clone(), caller);
-                vec![Output::Say(ClientMessage::Reclaim { call, user, caller })]
-            }
-        }
-    }
-
-    fn reclaimed(&mut self, known: CallId) -> Vec<Output> {
-        match self {
-            CallState::InCall { call, detached, .. } if *call == known => {
-                *detached = false;
-                Vec::new()
-            }
-            // It ended meanwhile.
-            _ => vec![Output::Say(ClientMessage::HangUp { call: known })],
-        }
-    }
-
-    fn session_over(&mut self, forgotten: bool) -> Vec<Output> {
-        match std::mem::take(self) {
-            CallState::Idle => Vec::new(),
-            CallState::InCall {
-                call, user, caller, ..
-            } if forgotten => {
-                *self = detached(call, user, caller);
-                Vec::new()
-            }
-            CallState::InCall { user, .. } => {
-                vec![
-                    Output::Stop,
-                    told_end(user, CallEnd::Signaled(EndReason::PeerLeft)),
-                ]
-            }
-            CallState::Cancelling { next } => next
-                .map(|user| told_end(user, CallEnd::Signaled(EndReason::PeerLeft)))
-                .into_iter()
-                .collect(),
-            CallState::Calling { user }
-            | CallState::Ringing { user, .. }
-            | CallState::Incoming { user, .. }
-            | CallState::Accepting { user, .. }
-            | CallState::Rejoining { user, .. } => {
-                vec![told_end(user, CallEnd::Signaled(EndReason::PeerLeft))]
-            }
-        }
-    }
-
     fn over(&mut self, call: CallId, reason: CallEnd) -> Vec<Output> {
         match std::mem::take(self) {
-            CallState::InCall {
-                call: ours,
-                user,
-                detached,
-                ..
-            } if ours == call => finish(call, user, detached, reason),
+            CallState::InCall { call: ours, user, .. } if ours == call => finish(call, user, reason),
             other => {
                 *self = other;
                 Vec::new()
             }
         }
-    }
-}
-
-/// A call between its two parties alone.
-fn detached(call: CallId, user: String, caller: bool) -> CallState {
-    CallState::InCall {
-        call,
-        user,
-        caller,
-        detached: true,
     }
 }
 
@@ -699,25 +527,12 @@ fn told_end(user: String, reason: CallEnd) -> Output {
 }
 
 /// Ends a running call from this side.
-fn finish(call: CallId, user: String, detached: bool, reason: CallEnd) -> Vec<Output> {
-    let hang_up = (!detached).then_some(Output::Say(ClientMessage::HangUp { call }));
-    hang_up
-        .into_iter()
-        .chain([Output::Stop, told_end(user, reason)])
-        .collect()
-}
-
-/// How to end a call the server knows and we do not.
-fn end_of(known: &OngoingCall) -> Output {
-    let call = known.call;
-    Output::Say(match (known.accepted, known.caller) {
-        (true, _) => ClientMessage::HangUp { call },
-        (false, true) => ClientMessage::Cancel { call },
-        (false, false) => ClientMessage::Decline {
-            call,
-            reason: DeclineReason::Unable,
-        },
-    })
+fn finish(call: CallId, user: String, reason: CallEnd) -> Vec<Output> {
+    vec![
+        Output::Say(ClientMessage::HangUp { call }),
+        Output::Stop,
+        told_end(user, reason),
+    ]
 }
 
 #[cfg(test)]

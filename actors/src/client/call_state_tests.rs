@@ -31,10 +31,12 @@ fn brief(output: &Output) -> String {
                 reason: CallEnd::Signaled(reason),
             } => format!("ended {user} {reason:?}"),
             CallEvent::Ended { user, reason } => format!("ended {user} {reason:?}"),
+            CallEvent::Rejoining { user } => format!("rejoining {user}"),
             other => panic!("{other:?}"),
         },
         Output::Start { caller, .. } => format!("start{}", if *caller { " as caller" } else { "" }),
         Output::Stop => "stop".into(),
+        Output::LimitRejoin { .. } => "limit".into(),
     }
 }
 
@@ -104,6 +106,51 @@ fn a_call_is_reclaimed_at_a_server_that_was_started_anew() {
         (reclaimed, "say hang up 7"),
     ]);
     assert_eq!(state, CallState::Idle);
+}
+
+/// An earlier run died in the call.
+fn rejoin() -> Input {
+    Input::Rejoin(AcceptedCall {
+        call: CALL,
+        user: "bob".into(),
+        caller: true,
+    })
+}
+
+#[test]
+fn a_run_that_died_together_with_the_server_reclaims_its_call_and_rejoins_it() {
+    let state = play(&[
+        (rejoin(), "rejoining bob"),
+        (Input::Resumed(None), "limit, say reclaim 7 bob as caller"),
+        // The connection fails once more.
+        (Input::Resumed(None), "say reclaim 7 bob as caller"),
+        (Input::Reclaimed { call: CALL }, "connecting bob, start as caller"),
+        (Input::RejoinTimeout { call: CALL }, ""),
+    ]);
+    assert_eq!(state.in_call(), Some(CALL));
+}
+
+#[test]
+fn a_call_that_the_other_party_does_not_reclaim_is_over() {
+    let unknown = Input::Refused {
+        code: ErrorCode::UnknownCall,
+        call: Some(CALL),
+    };
+    for (end, said) in [
+        (unknown, "ended bob PeerLost"),
+        (
+            Input::RejoinTimeout { call: CALL },
+            "say hang up 7, ended bob PeerLost",
+        ),
+        (Input::End, "say hang up 7, ended bob HungUp"),
+    ] {
+        let state = play(&[
+            (rejoin(), "rejoining bob"),
+            (Input::Resumed(None), "limit, say reclaim 7 bob as caller"),
+            (end, said),
+        ]);
+        assert_eq!(state, CallState::Idle);
+    }
 }
 
 #[test]
@@ -293,8 +340,8 @@ fn losing_the_server_does_not_disturb_a_running_call() {
                 up_to("in call"),
                 vec![
                     (loss, said),
-                    // The server does not know the call (any more): nothing is said to it about its end.
-                    (Input::End, "stop, ended bob HungUp"),
+                    // A server that does not know the call any more refuses the word.
+                    (Input::End, "say hang up 7, stop, ended bob HungUp"),
                 ],
             ]
             .concat(),
@@ -322,7 +369,11 @@ fn any_input() -> impl Strategy<Value = Input> {
     let call = (1u64..4).prop_map(CallId);
     let user = prop_oneof![Just("bob".to_owned()), Just("eve".to_owned())];
     let reason = prop_oneof![Just(EndReason::HungUp), Just(EndReason::ServerShutdown)];
-    let code = prop_oneof![Just(ErrorCode::UserBusy), Just(ErrorCode::AlreadyInCall)];
+    let code = prop_oneof![
+        Just(ErrorCode::UserBusy),
+        Just(ErrorCode::AlreadyInCall),
+        Just(ErrorCode::UnknownCall)
+    ];
     let ongoing = (call.clone(), user.clone(), any::<bool>(), any::<bool>()).prop_map(
         |(call, user, accepted, caller)| OngoingCall {
             call,
@@ -333,12 +384,15 @@ fn any_input() -> impl Strategy<Value = Input> {
     );
     prop_oneof![
         user.clone().prop_map(|user| Input::Place { user }),
+        Just(rejoin()),
         Just(Input::Accept),
         Just(Input::End),
         call.clone().prop_map(|call| Input::Ringing { call }),
         (call.clone(), user).prop_map(|(call, user)| Input::Incoming { call, user }),
         call.clone().prop_map(|call| Input::Accepted { call }),
         (call.clone(), reason).prop_map(|(call, reason)| Input::Ended { call, reason }),
+        call.clone().prop_map(|call| Input::Reclaimed { call }),
+        call.clone().prop_map(|call| Input::RejoinTimeout { call }),
         (code, proptest::option::of(call.clone())).prop_map(|(code, call)| Input::Refused { code, call }),
         proptest::option::of(ongoing).prop_map(Input::Resumed),
         any::<bool>().prop_map(|forgotten| Input::SessionOver { forgotten }),
@@ -356,7 +410,7 @@ proptest! {
         let mut state = CallState::Idle;
         let (mut running, mut open) = (false, 0);
         for input in inputs {
-            let second = matches!(&input, Input::Place { .. }) && state.user().is_some();
+            let second = matches!(&input, Input::Place { .. } | Input::Rejoin(_)) && state != CallState::Idle;
             for output in state.handle(input) {
                 match output {
                     Output::Start { .. } => {
@@ -367,9 +421,11 @@ proptest! {
                         prop_assert!(running);
                         running = false;
                     }
-                    Output::Tell(CallEvent::Outgoing { .. } | CallEvent::Incoming { .. }) => open += 1,
+                    Output::Tell(
+                        CallEvent::Outgoing { .. } | CallEvent::Incoming { .. } | CallEvent::Rejoining { .. },
+                    ) => open += 1,
                     Output::Tell(CallEvent::Ended { .. }) if !second => open -= 1,
-                    Output::Tell(_) | Output::Say(_) => {}
+                    Output::Tell(_) | Output::Say(_) | Output::LimitRejoin { .. } => {}
                 }
             }
             prop_assert_eq!(running, state.in_call().is_some());

@@ -29,7 +29,15 @@ use crate::ui_bridge::{
 };
 use crate::unfinished_call::AcceptedCall;
 
-mail! { Command, brief::variant; SignalingNews, brief::variant; CallReport, |report| brief::variant(&report.news); }
+/// The other party of a rejoined call had time to come back to a server that was started anew.
+struct RejoinTimeout(CallId);
+
+mail! {
+    Command, brief::variant;
+    SignalingNews, brief::variant;
+    CallReport, |report| brief::variant(&report.news);
+    RejoinTimeout;
+}
 
 /// How long the last words to server and peer may take.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
@@ -64,6 +72,8 @@ pub struct ClientRootSetup {
     pub remote: VideoSlot,
     /// The call's figures.
     pub stats: Arc<watch::Sender<CallStats>>,
+    /// How long a call without a server may take to come back.
+    pub reconnect_timeout: Duration,
     /// What survives a crash.
     pub memory: Keep<Memory>,
 }
@@ -171,8 +181,18 @@ impl Client {
                     rejoin,
                 } => self.start_call(call, user, caller, rejoin),
                 Output::Stop => self.stop_call(),
+                Output::LimitRejoin { call } => self.limit_rejoin(call),
             }
         }
+    }
+
+    fn limit_rejoin(&self, call: CallId) {
+        let (me, limit) = (self.setup.me.clone(), self.setup.reconnect_timeout);
+        // Not a timer of this life: the next one shall hear of it too.
+        actix::spawn(async move {
+            tokio::time::sleep(limit).await;
+            me.tell(RejoinTimeout(call));
+        });
     }
 
     fn start_call(&mut self, call: CallId, user: String, caller: bool, rejoin: bool) {
@@ -483,7 +503,14 @@ impl Client {
             ServerMessage::InviteRevoked { invite } => self.tell(Event::InviteRevoked { invite }),
             ServerMessage::Ringing { call, .. } => self.drive(Input::Ringing { call }),
             ServerMessage::Incoming { call, user } => self.drive(Input::Incoming { call, user }),
-            ServerMessage::Reclaimed { call } => self.drive(Input::Reclaimed { call }),
+            ServerMessage::Reclaimed { call } => {
+                let running = self.now.call.in_call() == Some(call);
+                self.drive(Input::Reclaimed { call });
+                if running {
+                    // What was said to a server that did not know the call is lost.
+                    self.order(CallOrder::SignalingResumed);
+                }
+            }
             ServerMessage::PeerAway { call, wait_ms } => {
                 let wait = Duration::from_millis(wait_ms);
                 self.drive(Input::PeerAway { call, wait });
@@ -556,6 +583,15 @@ impl Handler<CallReport> for Client {
             | CallNews::LocalCandidate(_)
             | CallNews::Event(_) => tracing::debug!(call = call.0, "news of a call that is over"),
         }
+        self.keep();
+    }
+}
+
+impl Handler<RejoinTimeout> for Client {
+    type Result = ();
+
+    fn handle(&mut self, RejoinTimeout(call): RejoinTimeout, _: &mut Self::Context) {
+        self.drive(Input::RejoinTimeout { call });
         self.keep();
     }
 }

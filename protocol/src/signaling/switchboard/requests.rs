@@ -138,6 +138,9 @@ impl Switchboard {
             return Err(Refusal::new(ErrorCode::AlreadyInCall, "you are in a call").about(call));
         }
         let unknown = || Refusal::new(ErrorCode::UnknownCall, "there can be no such call").about(id);
+        if id >= self.settings.first_call {
+            return Err(Refusal::new(ErrorCode::UnknownCall, "it is over").about(id));
+        }
         let other = UserName::parse_any(other).map_err(|_| unknown())?;
         let (other, peer) = self.users.get_key_value(&other).ok_or_else(unknown)?;
         if other == user

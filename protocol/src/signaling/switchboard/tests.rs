@@ -52,7 +52,7 @@ impl Story {
             ring_timeout: RING,
             resume_grace: GRACE,
             rejoin: REJOIN,
-            first_call: CallId(7),
+            first_call: CallId(100),
         };
         let mut story = Story {
             board: Switchboard::new(settings),
@@ -106,7 +106,7 @@ impl Story {
     /// ana calls ben; gives the call.
     fn ringing(&mut self) -> CallId {
         self.says(1, call_to("ben"));
-        let call = CallId(7);
+        let call = CallId(100);
         assert_eq!(
             self.hears(1),
             [ServerMessage::Ringing {
@@ -211,7 +211,7 @@ fn a_call_is_declined_or_cancelled_or_nobody_answers() {
         (
             2,
             ClientMessage::Decline {
-                call: CallId(7),
+                call: CallId(100),
                 reason: DeclineReason::Declined,
             },
             EndReason::Declined,
@@ -219,12 +219,16 @@ fn a_call_is_declined_or_cancelled_or_nobody_answers() {
         (
             2,
             ClientMessage::Decline {
-                call: CallId(7),
+                call: CallId(100),
                 reason: DeclineReason::Unable,
             },
             EndReason::Unable,
         ),
-        (1, ClientMessage::Cancel { call: CallId(7) }, EndReason::Cancelled),
+        (
+            1,
+            ClientMessage::Cancel { call: CallId(100) },
+            EndReason::Cancelled,
+        ),
     ] {
         let mut story = Story::begin();
         let call = story.ringing();
@@ -403,6 +407,8 @@ fn nobody_reclaims_himself_into_a_call_with_somebody_who_does_not_say_so() {
         reclaim(5, "ana", true),
         reclaim(5, "nobody", true),
         reclaim(5, "!", true),
+        // of this very run, and over
+        reclaim(100, "ben", true),
     ] {
         story.heard.clear();
         story.says(1, wrong);
@@ -741,7 +747,7 @@ fn a_guest_calls_and_is_called_by_nobody_but_its_host_and_leaves_nothing_behind(
     // Lost in a call it is waited for like anybody, and forgotten afterwards.
     enter(&mut story, 10);
     story.says(10, call_to("ana"));
-    let call = CallId(8);
+    let call = CallId(101);
     story.says(1, ClientMessage::Accept { call });
     story.loses(10);
     story.passes(GRACE);
