@@ -1,16 +1,10 @@
 //! Both programs as a shell sees them: help, version, exit codes, what a mistake is answered with.
 
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use roomrtc_tests::harness::programs::PATIENCE;
-use roomrtc_tests::harness::{Server, TurnServer, program};
-use serde_json::Value;
+use roomrtc_tests::harness::{Admin, Server, TurnServer, program};
 
 /// Runs a program without a screen in an empty folder, so that nothing of this machine gets in.
 fn run(name: &str, words: &[&str]) -> Result<Output> {
@@ -121,57 +115,31 @@ fn a_mistake_is_told_on_standard_error_with_its_place_and_nothing_is_begun() -> 
 #[test]
 fn a_servers_owner_looks_at_its_actors_and_crashes_them_only_if_the_configuration_says_so() -> Result<()> {
     let server = Server::start(&[])?;
-    let socket = admin_socket(&server)?;
+    let admin = Admin::of(&server)?;
     let output = run(
         "roomrtc-server",
-        &["inspect", "--once", "--socket", socket.to_str().context("path")?],
+        &[
+            "inspect",
+            "--once",
+            "--socket",
+            admin.socket.to_str().context("path")?,
+        ],
     )?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{output:?}");
     for actor in ["server/calls", "server/accounts", "server/listener", "disk"] {
         ensure!(stdout.contains(actor), "{actor} is missing in: {stdout}");
     }
-    ensure!(ask(&socket, "{\"do\":\"crash\",\"actor\":\"server/calls\"}")?["code"] == "not_allowed");
-    ensure!(ask(&socket, "nonsense")?["code"] == "bad_command");
+    ensure!(admin.ask("{\"do\":\"crash\",\"actor\":\"server/calls\"}")?["code"] == "not_allowed");
+    ensure!(admin.ask("nonsense")?["code"] == "bad_command");
     ensure!(
-        std::fs::metadata(&socket)?.permissions().mode() & 0o077 == 0,
+        std::fs::metadata(&admin.socket)?.permissions().mode() & 0o077 == 0,
         "others may ask too"
     );
 
     let server = Server::start(&["debug.chaos=true"])?;
-    let socket = admin_socket(&server)?;
-    ensure!(ask(&socket, "{\"do\":\"crash\",\"actor\":\"nobody\"}")?["code"] == "unknown_actor");
-    ensure!(ask(&socket, "{\"do\":\"crash\",\"actor\":\"server/directory\"}")?["event"] == "done");
-    let restarts = || -> Result<Option<u64>> {
-        let list = ask(&socket, "{\"do\":\"actors\"}")?;
-        let actors = list["actors"].as_array().context("a list")?.clone();
-        let directory = actors.iter().find(|actor| actor["name"] == "server/directory");
-        Ok(directory.and_then(|directory| directory["lives"].as_u64()))
-    };
-    let end = Instant::now() + PATIENCE;
-    while restarts()? != Some(2) {
-        ensure!(Instant::now() < end, "it was not restarted");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let admin = Admin::of(&server)?;
+    ensure!(admin.ask("{\"do\":\"crash\",\"actor\":\"nobody\"}")?["code"] == "unknown_actor");
+    admin.crash("server/directory")?;
     Ok(())
-}
-
-/// The admin socket, once it is there: clients are let in a little earlier.
-fn admin_socket(server: &Server) -> Result<PathBuf> {
-    let socket = server.folder().join("server/admin.sock");
-    let end = Instant::now() + PATIENCE;
-    while UnixStream::connect(&socket).is_err() {
-        ensure!(Instant::now() < end, "there is no admin socket");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(socket)
-}
-
-/// One line to the admin socket, and its answer.
-fn ask(socket: &Path, line: &str) -> Result<Value> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.write_all(format!("{line}\n").as_bytes())?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    Ok(serde_json::from_str(&answer)?)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use roomrtc_tests::chaos;
 use roomrtc_tests::harness::stories::{MEDIA, hears_and_sees, number, write_file};
 use roomrtc_tests::harness::turn_server::SEEN_BY_RELAY_ALONE;
-use roomrtc_tests::harness::{Headless, Server, TurnServer};
+use roomrtc_tests::harness::{Admin, Headless, Server, TurnServer};
 use serde_json::{Value, json};
 
 const CHAOS: [&str; 2] = ["--set", "debug.chaos=true"];
@@ -189,18 +189,19 @@ fn two_who_lose_their_keys_at_once_agree_on_others() -> Result<()> {
     check(&mut clients, 2)
 }
 
-#[test]
-fn a_file_in_flight_arrives_whole_although_its_association_is_lost_on_either_side() -> Result<()> {
+/// A file is sent, and a part of either client dies each time that some more of it has come.
+fn a_file_survives(loss: &str, losses: [(usize, &str); 2]) -> Result<()> {
     let server = Server::start(&[])?;
     let received = server.folder().join("received");
     let accept = ["--accept-files", received.to_str().context("path")?];
-    let mut clients = pair(&server, &CHAOS, &[&CHAOS[..], &accept].concat())?;
+    let watchful = [&CHAOS[..], &["--set", "client.hang_timeout_ms=1000"]].concat();
+    let mut clients = pair(&server, &watchful, &[&watchful[..], &accept].concat())?;
     let file = server.folder().join("film.bin");
     let hash = write_file(&file, 256)?;
     clients[0].order(&json!({"do": "send", "path": file}))?;
-    for (side, part) in [(0, "call/sctp_association"), (1, "call/dtls_session")] {
+    for (side, part) in losses {
         clients[1].wait_until("that some of it has come", |line| line["state"] == "progress")?;
-        lose(&mut clients[side], part)?;
+        clients[side].order(&json!({"do": "crash", "actor": part, "how": loss}))?;
         clients[1].wait_for("resumed")?;
     }
     let completed = clients[1].wait_until("that it is complete", |line| {
@@ -209,7 +210,26 @@ fn a_file_in_flight_arrives_whole_although_its_association_is_lost_on_either_sid
     ensure!(completed["hash"] == hash.to_hex().as_str(), "{completed}");
     let offered = clients[1].said.iter().filter(|line| line["state"] == "incoming");
     ensure!(offered.count() == 1, "it was asked for again");
-    check(&mut clients, 2)
+    for client in &mut clients {
+        hears_and_sees(client)?;
+        ensure!(client.events("ended").count() == 0, "the call ended");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_in_flight_arrives_whole_although_its_association_is_lost_on_either_side() -> Result<()> {
+    a_file_survives("forget", [(0, "call/sctp_association"), (1, "call/dtls_session")])
+}
+
+#[test]
+fn a_file_in_flight_arrives_whole_although_the_transfers_themselves_are_lost_on_either_side() -> Result<()> {
+    a_file_survives("forget", [(0, "call/file_transfer"), (1, "call/file_transfer")])
+}
+
+#[test]
+fn a_file_in_flight_arrives_whole_although_the_thread_of_the_network_hangs_on_either_side() -> Result<()> {
+    a_file_survives("hang", [(0, "call/rtcp_reporter"), (1, "call/file_transfer")])
 }
 
 #[test]
@@ -236,6 +256,58 @@ fn a_server_that_was_killed_and_started_again_knows_the_running_call() -> Result
             "the media were disturbed"
         );
         ensure!(client.events("restarted").count() == 0, "something died");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_whose_server_and_one_client_were_killed_together_goes_on_when_both_are_back() -> Result<()> {
+    for killed in 0..2 {
+        let mut server = Server::start(&[])?;
+        let mut clients = pair(&server, &[], &[])?;
+        server.kill()?;
+        clients[killed].kill()?;
+        server.start_again()?;
+        let rejoin = [&MEDIA[..], &["--rejoin"]].concat();
+        clients[killed] = server.client(["ana", "ben"][killed], &rejoin)?;
+        for event in ["rejoining", "connected"] {
+            clients[killed].wait_for(event)?;
+        }
+        for client in &mut clients {
+            hears_and_sees(client)?;
+            ensure!(client.events("ended").count() == 0, "the call ended");
+        }
+        clients[killed].order(&json!({"do": "hangup"}))?;
+        for client in &mut clients {
+            let ended = client.wait_for("ended")?;
+            ensure!(ended["reason"] == "hung_up", "{ended}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_goes_on_and_stays_known_when_the_servers_registry_of_calls_crashes() -> Result<()> {
+    let server = Server::start(&["debug.chaos=true"])?;
+    let [mut ana, mut ben] = pair(&server, &[], &[])?;
+    Admin::of(&server)?.crash("server/calls")?;
+    for client in [&mut ana, &mut ben] {
+        client.wait_until("that the session goes on", |line| {
+            line["event"] == "online" && line["resumed"] == true
+        })?;
+        client.wait_until("that the other is in a call", |line| {
+            line["event"] == "users" && line["users"][0]["presence"] == "busy"
+        })?;
+    }
+    hears_and_sees(&mut ana)?;
+    ana.order(&json!({"do": "hangup"}))?;
+    for client in [&mut ana, &mut ben] {
+        let ended = client.wait_for("ended")?;
+        ensure!(ended["reason"] == "hung_up", "{ended}");
+        ensure!(
+            client.events("interrupted").count() == 0,
+            "the media were disturbed"
+        );
     }
     Ok(())
 }

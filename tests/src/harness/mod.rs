@@ -1,5 +1,6 @@
 //! The programs themselves, started as a user's script would start them.
 
+pub mod admin;
 pub mod aiortc;
 pub mod browser;
 pub mod guest;
@@ -9,6 +10,7 @@ pub mod programs;
 pub mod stories;
 pub mod turn_server;
 
+pub use admin::Admin;
 pub use browser::Browser;
 pub use programs::{Headless, Server, program};
 pub use turn_server::TurnServer;
