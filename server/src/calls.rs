@@ -45,9 +45,9 @@ pub(crate) struct AddUser(pub(crate) UserName);
 
 mail! { Enter; Said; Leave; Lose; AddUser; }
 
-/// Leaves room for a million calls a second between two starts of the server, within the integers that JavaScript
-/// can hold (2^53).
-const CALLS_PER_SECOND: u64 = 1 << 20;
+/// Leaves room for two million calls a second between two starts of the server, within the integers that JavaScript
+/// can hold (2^53) until the year 2109.
+const CALLS_PER_MILLISECOND: u64 = 1 << 11;
 
 /// The actor.
 pub(crate) struct CallRegistry {
@@ -66,15 +66,12 @@ impl CallRegistry {
         directory: Addr<Directory>,
         lived: Keep<()>,
     ) -> Self {
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let settings = switchboard::Settings {
             ring_timeout: settings.ring_timeout(),
             resume_grace: settings.resume_grace(),
             rejoin: settings.rejoin_timeout(),
-            first_call: CallId(seconds * CALLS_PER_SECOND),
+            first_call: CallId(began.as_millis() as u64 * CALLS_PER_MILLISECOND),
         };
         CallRegistry {
             switchboard: Switchboard::new(settings),
