@@ -11,6 +11,7 @@ use actix_rt::Arbiter;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{
     Addr, Backoff, Directory, Down, Intensity, Keep, MeterView, Port, Spec, Strategy, Supervisor, Watchdog,
+    sentry,
 };
 use roomrtc_protocol::signaling::CertificateHash;
 use tokio::sync::{mpsc, watch};
@@ -25,6 +26,9 @@ use crate::ui_bridge::{Command, Event, MediaChoice, UiBridge};
 pub mod call_state;
 pub mod root;
 
+/// The control arbiter may hang so much longer than the others: the whole program is started anew for it.
+const SENTRY_PATIENCE: u32 = 2;
+
 /// What a client starts with.
 pub struct ClientSetup {
     /// Every setting.
@@ -35,6 +39,8 @@ pub struct ClientSetup {
     pub server_fingerprint: Option<CertificateHash>,
     /// What carries out calls.
     pub engine: Arc<dyn CallEngine>,
+    /// Called when the control arbiter hangs, which nothing inside can mend.
+    pub hung: Box<dyn FnOnce() + Send>,
 }
 
 /// What a front end holds of a running client. Clones are the same client; it ends when the last one is dropped,
@@ -179,6 +185,9 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
     let watchdog = Addr::<Watchdog>::new("client/watchdog");
     let hang_timeout = settings.hang_timeout();
     let end = watch_the_end(&here, intensity, backoff);
+    if let Err(error) = sentry::watch(here.clone(), hang_timeout * SENTRY_PATIENCE, setup.hung) {
+        tracing::warn!(%error, "nobody watches the control arbiter");
+    }
 
     let Trunk {
         root,

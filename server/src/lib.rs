@@ -29,7 +29,7 @@ use std::time::Duration;
 use actix_rt::{ArbiterHandle, System};
 use arc_swap::ArcSwap;
 use roomrtc_kit::config::{Config, Server as Settings};
-use roomrtc_kit::{Addr, Backoff, Intensity, Keep, Spec, Strategy, Supervisor, Thread, Watchdog};
+use roomrtc_kit::{Addr, Backoff, Intensity, Keep, Spec, Strategy, Supervisor, Thread, Watchdog, sentry};
 use roomrtc_protocol::signaling::CertificateHash;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -73,6 +73,9 @@ const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(50),
     max: Duration::from_secs(2),
 };
+
+/// The thread of the supervisors may hang so much longer than the others: the whole program is started anew for it.
+const SENTRY_PATIENCE: u32 = 2;
 
 /// Why the server cannot start.
 #[derive(Debug, Error)]
@@ -119,6 +122,7 @@ pub struct RunningServer {
     folder: PathBuf,
     identity: Arc<ArcSwap<Identity>>,
     caretaker: Addr<Caretaker>,
+    core: ArbiterHandle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -149,7 +153,7 @@ impl Server {
             .name("server".into())
             .spawn(move || run(ground, &started))
             .map_err(StartError::Threads)?;
-        let caretaker = caretaker
+        let (caretaker, core) = caretaker
             .recv()
             .map_err(|_| StartError::Threads(io::ErrorKind::BrokenPipe.into()))?;
         Ok(RunningServer {
@@ -158,6 +162,7 @@ impl Server {
             folder,
             identity,
             caretaker,
+            core,
             thread: Some(thread),
         })
     }
@@ -184,6 +189,15 @@ impl RunningServer {
     /// Whether it still runs: it ends by itself when an actor keeps crashing.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Calls `hung` when the thread of the supervisors hangs, which nothing inside can mend.
+    ///
+    /// # Errors
+    /// If there is no thread to watch from.
+    pub fn guard(&self, hung: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let limit = self.settings.hang_timeout() * SENTRY_PATIENCE;
+        sentry::watch(self.core.clone(), limit, hung)
     }
 
     /// Says goodbye to all clients and ends; returns when everything is over.
@@ -217,12 +231,12 @@ struct Ground {
 }
 
 /// The server's thread: from the first actor to the last.
-fn run(ground: Ground, started: &mpsc::Sender<Addr<Caretaker>>) {
+fn run(ground: Ground, started: &mpsc::Sender<(Addr<Caretaker>, ArbiterHandle)>) {
     let runner = System::new();
     runner.block_on(async {
         let caretaker = raise(ground);
         // Nobody waits any more only if the starter is gone.
-        let _ = started.send(caretaker);
+        let _ = started.send((caretaker, System::current().arbiter().clone()));
     });
     if let Err(error) = runner.run() {
         tracing::error!(%error, "the server's system ended badly");

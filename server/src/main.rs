@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use roomrtc_kit::Directory;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::telemetry::{self, Telemetry};
+use roomrtc_kit::{Directory, anew};
 use roomrtc_server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
@@ -142,20 +142,29 @@ fn start(arguments: &Arguments) -> anyhow::Result<(RunningServer, Telemetry)> {
 
 /// Says where the server listens, and stays until it ends.
 fn run(server: RunningServer) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    writeln!(
-        stdout,
-        "listening on wss://{} fingerprint {}",
-        server.address(),
-        server.fingerprint()
-    )?;
-    stdout.flush()?;
+    server.guard(start_anew).context("the server cannot be guarded")?;
+    say_where(&server);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(watch(&server));
     server.stop();
     outcome
+}
+
+/// Prints the address, whole and at once. Without a reader the server runs all the same.
+fn say_where(server: &RunningServer) {
+    let mut stdout = std::io::stdout();
+    let (address, fingerprint) = (server.address(), server.fingerprint());
+    let _ = writeln!(stdout, "listening on wss://{address} fingerprint {fingerprint}")
+        .and_then(|()| stdout.flush());
+}
+
+/// Nothing inside can mend a hang of the supervisors; sessions and calls outlive a new start.
+fn start_anew() {
+    let Err(error) = anew::after_a_hang(None);
+    eprintln!("roomrtc-server: nothing moves any more, and it cannot be started anew: {error}");
+    std::process::exit(1);
 }
 
 /// Returns when the server shall end, or has ended by itself.

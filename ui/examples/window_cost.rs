@@ -150,6 +150,7 @@ fn main() -> iced::Result {
             media,
             admin_socket: None,
             unfinished: None,
+            rejoin: false,
             errand: None,
             position: None,
             habits: Habits::default(),

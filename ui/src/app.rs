@@ -54,6 +54,8 @@ pub struct WindowSettings {
     pub admin_socket: Option<PathBuf>,
     /// The call in which an earlier run died: the window offers to go back to it.
     pub unfinished: Option<UnfinishedCall>,
+    /// Go back to it without asking.
+    pub rejoin: bool,
     /// Enter, and perhaps call, without being asked to: for demonstrations and tests.
     pub errand: Option<Errand>,
     /// Where the window shall be, in pixels.
@@ -196,17 +198,20 @@ impl App {
             (None, false) => saved.server.clone(),
             (None, true) => habits.server.clone(),
         };
-        let user = match &settings.errand {
+        let going_back = settings.rejoin && settings.unfinished.is_some();
+        let errand = settings.errand.filter(|_| !going_back);
+        let user = match &errand {
             Some(errand) => errand.user.clone(),
             None => saved.user.clone(),
         };
         let mut login = Login::new(server, user);
-        if settings.errand.is_none()
+        if errand.is_none()
             && let Some(left) = settings.unfinished
         {
             login.offer_to_rejoin(left.call.user, left.server);
         }
-        let action = match (&settings.errand, &settings.server) {
+        let action = match (&errand, &settings.server) {
+            _ if going_back => login.update(login::Message::Rejoin),
             (Some(errand), _) => {
                 login.enter_as(errand.user.clone(), errand.password.clone(), errand.register)
             }
@@ -233,7 +238,7 @@ impl App {
             incoming: None,
             overlay: None,
             toasts: Toasts::default(),
-            errand: settings.errand,
+            errand,
             previewing: false,
             system: iced::theme::Mode::Dark,
             size: habits.size,

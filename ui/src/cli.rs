@@ -125,6 +125,9 @@ pub struct Window {
     /// Call this user as soon as they are available
     #[arg(long, value_name = "NAME", help_heading = "Account", requires = "user")]
     pub call: Option<String>,
+    /// Go back at once to the call in which an earlier run died, if there is one
+    #[arg(long, help_heading = "Account")]
+    pub rejoin: bool,
     /// Take the first incoming call by itself, after it has rung for so long
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Account", requires = "user")]
     pub answer_after: Option<Duration>,

@@ -18,7 +18,7 @@ use roomrtc_actors::ui_bridge::{MediaChoice, Password};
 use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::telemetry::Telemetry;
-use roomrtc_kit::{Directory, telemetry};
+use roomrtc_kit::{Directory, anew, telemetry};
 
 /// Wrong command line, wrong settings, or no screen for a window: nothing was begun.
 const NOT_BEGUN: u8 = 2;
@@ -76,6 +76,7 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
         media: media.clone(),
         admin_socket: Some(config.server.admin_socket_path()),
         unfinished: UnfinishedCall::load(&config.client.data_folder()),
+        rejoin: cli.rejoin,
         errand,
         position: cli.window_at,
         habits,
@@ -100,8 +101,16 @@ fn start(
         media,
         server_fingerprint: settings.server_fingerprint,
         engine: Arc::new(engine),
+        hung: Box::new(start_anew),
     };
     Ok((client::start(setup)?, telemetry))
+}
+
+/// Nothing inside can mend this.
+fn start_anew() {
+    let Err(error) = anew::after_a_hang(Some("--rejoin"));
+    eprintln!("roomrtc: nothing moves any more, and it cannot be started anew: {error}");
+    std::process::exit(1);
 }
 
 fn password(variable: &str) -> anyhow::Result<Password> {

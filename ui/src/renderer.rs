@@ -4,7 +4,8 @@
 //! again and three times the memory. iced reads its choice from the environment only.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+
+use roomrtc_kit::anew;
 
 /// What iced reads.
 const VARIABLE: &str = "ICED_BACKEND";
@@ -18,15 +19,10 @@ pub fn choose() {
     if std::env::var_os(VARIABLE).is_some() || has_gpu() {
         return;
     }
-    let Ok(program) = std::env::current_exe() else {
-        return;
+    let error = match anew::command() {
+        Ok(mut command) => command.env(VARIABLE, SOFTWARE).exec(),
+        Err(error) => error,
     };
-    let mut arguments = std::env::args_os();
-    let mut command = Command::new(program);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    let error = command.args(arguments).env(VARIABLE, SOFTWARE).exec();
     // only reached if that failed: then iced chooses
     tracing::warn!(%error, "the software renderer could not be chosen");
 }

@@ -94,6 +94,7 @@ impl TestClient {
             },
             server_fingerprint: pin,
             engine: Arc::new(engine.clone()),
+            hung: Box::new(|| panic!("the control arbiter hangs")),
         })
         .expect("a client");
         let events = handle.take_events().expect("taken for the first time");

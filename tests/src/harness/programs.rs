@@ -51,6 +51,7 @@ pub struct Server {
     /// Certificates the clients' system vouches for, instead of its own.
     pub roots: Option<PathBuf>,
     folder: TempDir,
+    settings: Vec<String>,
 }
 
 impl Server {
@@ -68,25 +69,26 @@ impl Server {
 
     fn start_on(machine: Option<&str>, settings: &[&str]) -> Result<Self> {
         let folder = TempDir::new()?;
-        let options: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
-        let (child, url, fingerprint) = Server::launch(machine, folder.path(), &options)?;
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let (child, url, fingerprint) = Server::launch(machine, folder.path(), &settings)?;
         Ok(Server {
             child,
             url,
             fingerprint,
             roots: None,
             folder,
+            settings,
         })
     }
 
     /// The process, where it listens and its fingerprint.
-    fn launch(machine: Option<&str>, folder: &Path, options: &[&str]) -> Result<(Child, String, String)> {
+    fn launch(machine: Option<&str>, folder: &Path, settings: &[String]) -> Result<(Child, String, String)> {
         let mut command = command("roomrtc-server", machine)?;
         set(&mut command, "server.data_dir", &folder.join("server"));
         set(&mut command, "logging.file", &folder.join("server.log"));
         // An empty folder: no configuration file of this machine gets in.
         let mut child = command
-            .args(options)
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .current_dir(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -101,12 +103,12 @@ impl Server {
         Ok((child, url.into(), fingerprint.into()))
     }
 
-    /// Starts it once more after [`Server::kill`], on the same port with the same store.
+    /// Starts it once more after [`Server::kill`], on the same port with the same store and settings.
     pub fn start_again(&mut self) -> Result<()> {
         self.child.wait()?;
         let address = self.url.trim_start_matches("wss://");
-        let listen = format!("server.listen={address}");
-        let again = Server::launch(None, self.folder.path(), &["--set", &listen])?;
+        self.settings.push(format!("server.listen={address}"));
+        let again = Server::launch(None, self.folder.path(), &self.settings)?;
         (self.child, self.url, self.fingerprint) = again;
         Ok(())
     }

@@ -57,6 +57,7 @@ pub(crate) fn settings() -> WindowSettings {
         },
         admin_socket: None,
         unfinished: None,
+        rejoin: false,
         errand: None,
         position: None,
         // most stories type it

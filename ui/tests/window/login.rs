@@ -206,7 +206,7 @@ fn the_first_login_is_offered_the_configured_server_and_theme() {
 }
 
 /// A window whose last run died in a call with ben.
-fn cut_off() -> Window {
+fn cut_off_then(rejoin: bool) -> Window {
     let unfinished = UnfinishedCall {
         server: "here:8443".into(),
         token: "secret".into(),
@@ -218,10 +218,21 @@ fn cut_off() -> Window {
     };
     let settings = WindowSettings {
         unfinished: Some(unfinished),
+        rejoin,
         server: Some("there:8443".into()),
         ..settings()
     };
     Window::opened_with(settings, Saved::default())
+}
+
+fn cut_off() -> Window {
+    cut_off_then(false)
+}
+
+#[test]
+fn a_window_that_starts_itself_anew_goes_back_to_its_call_without_asking() {
+    let mut window = cut_off_then(true);
+    assert_eq!(window.asked(), [Command::Rejoin]);
 }
 
 #[test]
