@@ -117,7 +117,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         events: Port::new(move |FileReport(event)| drop(file_news.send(News::File(event)))),
         ids: TransferIds::default(),
         settings: FileSettings::default(),
-        under_way: Keep::default(),
+        promises: Keep::lasting(),
         state: Keep::default(),
     };
     let here = Arbiter::current();
