@@ -34,6 +34,9 @@ pub enum SdpError {
     /// A section in use has no SHA-256 `a=fingerprint`.
     #[error("the description has no SHA-256 fingerprint")]
     NoFingerprint,
+    /// The offer does not fit what was settled before (RFC 3264 §8).
+    #[error("the offer does not fit the one before: {0}")]
+    BadOffer(&'static str),
     /// The answer does not fit the offer (RFC 3264 §6).
     #[error("the answer does not fit the offer: {0}")]
     BadAnswer(&'static str),

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`fingerprint`] (the certificate announced), [`codec`] (one payload type), [`extmap`] (header
 //! extensions), [`section`] (one `m=` with its attributes), [`description`] (the whole text), [`parameters`] (what a client brings and what is settled),
-//! [`negotiation`] (offer and answer).
+//! [`negotiation`] (offer and answer), [`continuity`] (what goes on when they are exchanged again).
 //!
 //! | subject | RFC |
 //! |---|---|
@@ -14,6 +14,7 @@
 //! | data channels | 8841 |
 
 pub mod codec;
+pub mod continuity;
 pub mod description;
 pub mod extmap;
 pub mod fingerprint;
@@ -23,15 +24,18 @@ pub mod section;
 
 pub use crate::ice::IceCredentials as IceParameters;
 pub use codec::{Codec, H264Profile};
+pub use continuity::{Running, carry_on};
 pub use description::{SdpError, SessionDescription};
 pub use extmap::Extmap;
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use negotiation::{answer, complete, offer, reoffer};
+pub use negotiation::{answer, complete, offer, reanswer, reoffer};
 pub use parameters::{
     DtlsRole, LocalMedia, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
     PayloadTypes,
 };
 pub use section::{Direction, MediaSection, SectionKind, Setup, Source};
 
+#[cfg(test)]
+mod continuity_tests;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,12 @@
 //!
 //! The caller sends [`offer`]; the callee gives it to [`answer`], which returns the text to send back and what was
 //! [`Negotiated`]; the caller hears the same from [`complete`]. The answerer is the DTLS client whenever it may be.
+//!
+//! Later in the call either side sends a [`reoffer`], which the other gives to [`reanswer`]: what runs stays in its
+//! section, with its codec and its streams, whatever else the offer changes ([`continuity`](super::continuity)).
 
 use super::codec::{Codec, H264Profile, OPUS_CLOCK_RATE, VIDEO_CLOCK_RATE};
+use super::continuity::{Running, RunningSection};
 use super::description::{SdpError, SessionDescription};
 use super::extmap;
 use super::parameters::{
@@ -58,22 +62,26 @@ pub fn offer(local: &LocalParameters) -> SessionDescription {
     local.describe_session(sections)
 }
 
-/// Proposes to go on with what was settled over a renewed transport: our last description with the credentials and the
-/// certificate of `local` (RFC 8829 §5.2.2, RFC 8839 §4.4.1.1.1). Sections, formats and streams stay as they were.
+/// Proposes to go on with what was settled: our last description with the credentials, the certificate and the
+/// directions of `local` (RFC 8829 §5.2.2, RFC 8839 §4.4.1.1.1). Sections, formats and streams stay as they were.
+///
+/// A direction is what we want, also where the peer has allowed less of late (RFC 8829 §4.2.4).
 pub fn reoffer(local: &LocalParameters, last: &SessionDescription) -> SessionDescription {
     let mut offer = SessionDescription {
         session_version: local.session_version,
         ..last.clone()
     };
-    offer
-        .sections
-        .iter_mut()
-        .filter(|section| !section.rejected)
-        .for_each(|section| local.describe_transport(section, Setup::ActPass));
+    for section in offer.sections.iter_mut().filter(|section| !section.rejected) {
+        local.describe_transport(section, Setup::ActPass);
+        if let Some(media) = local.media(section.kind) {
+            section.direction = media.direction;
+            local.describe_stream(section, media);
+        }
+    }
     offer
 }
 
-/// Answers an offer: takes the first section of each kind both sides can do, refuses every other one.
+/// Answers the first offer of a peer: takes the first section of each kind both sides can do, refuses every other one.
 ///
 /// # Errors
 /// If the offer lacks what secures the transport, or nothing in it can be taken.
@@ -81,16 +89,43 @@ pub fn answer(
     local: &LocalParameters,
     offer: &SessionDescription,
 ) -> Result<(SessionDescription, Negotiated), SdpError> {
+    answer_with(local, None, offer)
+}
+
+/// Answers a later offer of the same peer: what runs stays in its section with its codec; besides as [`answer`].
+///
+/// # Errors
+/// As [`answer`], and if the offer has fewer sections than the one before.
+pub fn reanswer(
+    local: &LocalParameters,
+    running: Running<'_>,
+    offer: &SessionDescription,
+) -> Result<(SessionDescription, Negotiated), SdpError> {
+    // RFC 3264 §8: "the number of 'm=' lines in the new SDP will either equal or exceed" those of the one before.
+    if offer.sections.len() < running.ours.sections.len() {
+        return Err(SdpError::BadOffer("fewer sections than before"));
+    }
+    answer_with(local, Some(running), offer)
+}
+
+fn answer_with(
+    local: &LocalParameters,
+    running: Option<Running<'_>>,
+    offer: &SessionDescription,
+) -> Result<(SessionDescription, Negotiated), SdpError> {
     let mut chosen: Vec<Option<MediaSection>> = vec![None; offer.sections.len()];
     for kind in [SectionKind::Audio, SectionKind::Video, SectionKind::Data] {
-        let candidates = offer
+        let mut candidates: Vec<_> = offer
             .sections
             .iter()
             .enumerate()
-            .filter(|(_, section)| section.kind == kind);
-        for (index, offered) in candidates {
+            .filter(|(_, section)| section.kind == kind)
+            .map(|(index, section)| (index, section, running.and_then(|last| last.at(index, section))))
+            .collect();
+        candidates.sort_by_key(|(_, _, last)| last.is_none());
+        for (index, offered, last) in candidates {
             let taken = in_bundle(offer, offered)
-                .then(|| local.answer_section(offered))
+                .then(|| local.answer_section(offered, last))
                 .flatten();
             if let Some(section) = taken {
                 chosen[index] = Some(section);
@@ -237,7 +272,7 @@ fn rtx_of(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
 }
 
 /// The payload type of a section that serves best as a codec.
-fn best(section: &MediaSection, codec: VideoCodec) -> Option<&Codec> {
+pub(super) fn best(section: &MediaSection, codec: VideoCodec) -> Option<&Codec> {
     let ranked = section
         .codecs
         .iter()
@@ -263,8 +298,21 @@ impl LocalParameters {
         [media, rtx]
     }
 
-    /// Our answer to one section, if we take it.
-    fn answer_section(&self, offered: &MediaSection) -> Option<MediaSection> {
+    /// What we bring into a section.
+    fn media(&self, kind: SectionKind) -> Option<&LocalMedia> {
+        match kind {
+            SectionKind::Audio => self.audio.as_ref(),
+            SectionKind::Video => self.video.as_ref(),
+            SectionKind::Data | SectionKind::Other => None,
+        }
+    }
+
+    /// Our answer to one section, if we take it; `last` is what runs in it.
+    fn answer_section(
+        &self,
+        offered: &MediaSection,
+        last: Option<RunningSection<'_>>,
+    ) -> Option<MediaSection> {
         if offered.rejected {
             return None;
         }
@@ -281,14 +329,17 @@ impl LocalParameters {
                 let mut ours = opus(theirs.payload_type);
                 ours.feedback.retain(|feedback| theirs.has_feedback(feedback));
                 section.codecs = vec![ours];
-                self.answer_media(&mut section, offered, self.audio.as_ref()?)?;
             }
             SectionKind::Video => {
-                section.codecs = self
+                let same = last.and_then(|last| last.codec_in(offered));
+                let ranked = self
                     .codecs
                     .iter()
-                    .find_map(|&codec| self.answer_codec(offered, codec))?;
-                self.answer_media(&mut section, offered, self.video.as_ref()?)?;
+                    .filter_map(|&codec| Some((codec, best(offered, codec)?)));
+                section.codecs = same
+                    .into_iter()
+                    .chain(ranked)
+                    .find_map(|(codec, theirs)| self.answer_codec(offered, codec, theirs))?;
             }
             SectionKind::Data => {
                 NegotiatedData::of(offered)?;
@@ -296,12 +347,21 @@ impl LocalParameters {
             }
             SectionKind::Other => return None,
         }
+        if let SectionKind::Audio | SectionKind::Video = offered.kind {
+            self.answer_media(&mut section, offered, self.media(offered.kind)?)?;
+            if let Some(last) = last {
+                // RFC 8829 §5.3.1: a stream that was announced once stays so while it is not sent.
+                section.msid = section.msid.or_else(|| last.ours.msid.clone());
+                if section.sources.is_empty() {
+                    section.sources.clone_from(&last.ours.sources);
+                }
+            }
+        }
         Some(section)
     }
 
     /// RFC 3264 §6.1: the answer keeps the offer's payload type numbers.
-    fn answer_codec(&self, offered: &MediaSection, codec: VideoCodec) -> Option<Vec<Codec>> {
-        let theirs = best(offered, codec)?;
+    fn answer_codec(&self, offered: &MediaSection, codec: VideoCodec, theirs: &Codec) -> Option<Vec<Codec>> {
         let mut ours = Codec::new(theirs.payload_type, &theirs.name, theirs.clock_rate);
         ours.feedback = theirs.feedback.clone();
         ours.feedback
@@ -338,7 +398,12 @@ impl LocalParameters {
         section.direction = direction;
         section.rtcp_mux = true;
         section.rtcp_rsize = true;
-        if direction.send {
+        self.describe_stream(section, media);
+    }
+
+    /// Announces our stream where we send.
+    fn describe_stream(&self, section: &mut MediaSection, media: &LocalMedia) {
+        if section.direction.send {
             let has_rtx = section
                 .codecs
                 .iter()
@@ -413,7 +478,13 @@ impl NegotiatedVideo {
             })
         };
         let codec = theirs.codecs.iter().find_map(shared)?;
-        let (receive, send) = (best(ours, codec)?, best(theirs, codec)?);
+        let receive = best(ours, codec)?;
+        // RFC 3264 §6.1: an answer keeps the offer's numbers, of which there may be several for one codec.
+        let same = theirs
+            .codecs
+            .iter()
+            .find(|theirs| theirs.payload_type == receive.payload_type && theirs.rank(codec).is_some());
+        let send = same.or_else(|| best(theirs, codec))?;
         let both = |feedback| receive.has_feedback(feedback) && send.has_feedback(feedback);
         let number = |codec: &Codec| codec.payload_type;
         let (send_extensions, receive_extensions) = extmap::settled(ours, theirs, both(TRANSPORT_FEEDBACK));

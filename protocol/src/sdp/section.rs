@@ -48,6 +48,12 @@ impl Direction {
         receive: true,
     };
 
+    /// `a=inactive`.
+    pub const NEITHER: Direction = Direction {
+        send: false,
+        receive: false,
+    };
+
     /// What this direction allows the other party.
     pub fn reversed(self) -> Self {
         Direction {
@@ -234,10 +240,7 @@ impl MediaSection {
             media: offered.media.clone(),
             protocol: offered.protocol.clone(),
             rejected: true,
-            direction: Direction {
-                send: false,
-                receive: false,
-            },
+            direction: Direction::NEITHER,
             // RFC 3264 §6: a format must stand there, but means nothing.
             codecs: offered.codecs.first().cloned().into_iter().collect(),
             ..MediaSection::new(offered.kind, &offered.mid)

@@ -11,7 +11,7 @@ use crate::rtp::extension::{Extension, Mid};
 const CHROMIUM_OFFER: &str = include_str!("testdata/chromium_offer.sdp");
 const CHROMIUM_ANSWER: &str = include_str!("testdata/chromium_answer.sdp");
 
-fn client(name: u8) -> LocalParameters {
+pub(super) fn client(name: u8) -> LocalParameters {
     let ssrc = 1_000 * u32::from(name);
     let media = |ssrc| LocalMedia {
         ssrc,

@@ -1,0 +1,238 @@
+//! Offers in mid-call: who holds, adds and takes away, and what must not notice.
+
+#![allow(clippy::unwrap_used)]
+
+use super::tests::client;
+use super::*;
+use crate::VideoCodec;
+
+const SENDONLY: Direction = Direction {
+    send: true,
+    receive: false,
+};
+const RECVONLY: Direction = Direction {
+    send: false,
+    receive: true,
+};
+
+/// A running call: what either side described and settled last.
+struct Party {
+    local: LocalParameters,
+    ours: SessionDescription,
+    negotiated: Negotiated,
+}
+
+impl Party {
+    /// Answers an offer of the peer, as text, and goes over to it; tells whether sound and pictures had to start anew.
+    fn takes(&mut self, offered: &SessionDescription) -> [bool; 2] {
+        let offered = offered.to_string().parse().unwrap();
+        let running = Running {
+            ours: &self.ours,
+            negotiated: &self.negotiated,
+        };
+        self.local.session_version += 1;
+        let (ours, negotiated) = reanswer(&self.local, running, &offered).unwrap();
+        self.check_answer(&offered, &ours);
+        self.ours = ours.to_string().parse().unwrap();
+        self.goes_over(negotiated)
+    }
+
+    fn goes_over(&mut self, mut negotiated: Negotiated) -> [bool; 2] {
+        let (audio, other_audio) = carry_on(self.negotiated.audio.as_ref(), negotiated.audio);
+        let (video, other_video) = carry_on(self.negotiated.video.as_ref(), negotiated.video);
+        (negotiated.audio, negotiated.video) = (audio, video);
+        self.negotiated = negotiated;
+        [other_audio, other_video]
+    }
+
+    /// RFC 3264 §6: as many sections, in the same order; RFC 9143 §7.3.3: refused ones are in no group, others are.
+    fn check_answer(&self, offered: &SessionDescription, answered: &SessionDescription) {
+        assert_eq!(offered.sections.len(), answered.sections.len());
+        for (theirs, ours) in offered.sections.iter().zip(&answered.sections) {
+            assert_eq!((&ours.media, &ours.mid), (&theirs.media, &theirs.mid));
+            assert_eq!(answered.bundle.contains(&ours.mid), !ours.rejected, "{answered}");
+            assert!(ours.rejected || !theirs.rejected, "{answered}");
+        }
+        assert_eq!(answered.session_version, self.local.session_version);
+    }
+
+    fn directions(&self) -> [Direction; 2] {
+        [
+            self.negotiated.audio.as_ref().unwrap().direction,
+            self.negotiated.video.as_ref().unwrap().direction,
+        ]
+    }
+
+    fn answered(&self, index: usize) -> &MediaSection {
+        &self.ours.sections[index]
+    }
+}
+
+/// The callee of a running call, and the offer of the caller, to be changed and offered again.
+fn call() -> (Party, SessionDescription) {
+    let (caller, local) = (client(1), client(2));
+    let offered = offer(&caller);
+    let (ours, negotiated) = answer(&local, &offered).unwrap();
+    let party = Party {
+        local,
+        ours,
+        negotiated,
+    };
+    (party, offered)
+}
+
+fn turn(offered: &mut SessionDescription, audio: Direction, video: Direction) {
+    offered.sections[0].direction = audio;
+    offered.sections[1].direction = video;
+}
+
+/// A video section of another stream in the offer's group.
+fn second_video(offered: &SessionDescription, mid: &str) -> MediaSection {
+    let mut section = offered.sections[1].clone();
+    section.mid = mid.into();
+    section.sources[0].ssrc += 500;
+    section.sources[0].rtx_ssrc = None;
+    section
+}
+
+#[test]
+fn who_is_held_answers_the_mirror_image_and_goes_on_afterwards_with_the_same_streams() {
+    let (mut callee, mut offered) = call();
+    let streams = callee.negotiated.clone();
+    for (held, answered) in [
+        (SENDONLY, RECVONLY),
+        (Direction::NEITHER, Direction::NEITHER),
+        (RECVONLY, SENDONLY),
+        (Direction::BOTH, Direction::BOTH),
+    ] {
+        turn(&mut offered, held, held);
+        assert_eq!(callee.takes(&offered), [false, false]);
+        assert_eq!(callee.directions(), [answered; 2]);
+        assert_eq!(callee.answered(0).direction, answered);
+        assert_eq!(
+            callee.answered(0).sources[0].ssrc,
+            2000,
+            "our stream stays announced"
+        );
+    }
+    assert_eq!(callee.negotiated, streams);
+}
+
+#[test]
+fn a_stream_that_is_not_announced_while_it_is_held_is_the_same_when_it_comes_back() {
+    let (mut callee, first) = call();
+    let mut held = first.clone();
+    turn(&mut held, Direction::NEITHER, Direction::NEITHER);
+    for section in &mut held.sections {
+        section.sources.clear();
+        section.msid = None;
+    }
+    assert_eq!(callee.takes(&held), [false, false]);
+    assert_eq!(callee.negotiated.audio.as_ref().unwrap().sources[0].ssrc, 1000);
+    assert_eq!(callee.takes(&first), [false, false]);
+    assert_eq!(callee.directions(), [Direction::BOTH; 2]);
+}
+
+#[test]
+fn a_camera_that_is_switched_off_by_its_direction_leaves_the_sound_alone() {
+    let (mut callee, mut offered) = call();
+    turn(&mut offered, Direction::BOTH, RECVONLY);
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(callee.directions(), [Direction::BOTH, SENDONLY]);
+    turn(&mut offered, Direction::BOTH, Direction::BOTH);
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(callee.directions(), [Direction::BOTH; 2]);
+}
+
+#[test]
+fn a_second_video_comes_goes_and_comes_back_in_the_same_place_beside_the_running_one() {
+    let (mut callee, mut offered) = call();
+    let second = second_video(&offered, "3");
+    offered.sections.push(second);
+    offered.bundle.push("3".into());
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert!(callee.answered(3).rejected);
+
+    // RFC 8829 §5.2.2: what was refused is offered with port 0 from then on, in no group.
+    offered.sections[3].rejected = true;
+    offered.bundle.pop();
+    assert_eq!(callee.takes(&offered), [false, false]);
+
+    // Its place is used again, under another tag.
+    offered.sections[3] = second_video(&offered, "4");
+    offered.bundle.push("4".into());
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(callee.directions(), [Direction::BOTH; 2]);
+    assert_eq!(callee.answered(1).sources[0].ssrc, 2001);
+}
+
+#[test]
+fn a_video_in_the_place_of_a_former_sound_does_not_take_over_from_the_running_one() {
+    let (mut callee, mut offered) = call();
+    offered.sections[0].rejected = true;
+    offered.bundle.retain(|mid| mid != "0");
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(callee.directions(), [Direction::NEITHER, Direction::BOTH]);
+    assert_eq!(
+        callee.negotiated.mid, "1",
+        "the transport goes on in the next section"
+    );
+
+    offered.sections[0] = second_video(&offered, "5");
+    offered.bundle.push("5".into());
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert!(callee.answered(0).rejected && !callee.answered(1).rejected);
+    assert_eq!(callee.negotiated.video.as_ref().unwrap().sources[0].ssrc, 1001);
+}
+
+#[test]
+fn another_stream_in_the_place_of_the_running_one_is_noticed() {
+    let (mut callee, mut offered) = call();
+    offered.sections[1].sources[0].ssrc = 77;
+    assert_eq!(callee.takes(&offered), [false, true]);
+    offered.sections[1] = second_video(&offered, "7");
+    offered.bundle[1] = "7".into();
+    assert_eq!(callee.takes(&offered), [false, true]);
+}
+
+#[test]
+fn the_running_codec_stays_when_others_are_offered_beside_it() {
+    let (mut callee, mut offered) = call();
+    // As a browser that had to answer before does: what was agreed on, then everything else.
+    let codecs = &mut offered.sections[1].codecs;
+    let mut other = codecs[0].clone();
+    other.payload_type = 39;
+    codecs.insert(0, other);
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(callee.answered(1).codecs[0].payload_type, 102);
+    let vp8 = |codec: &Codec| codec.is("VP8", 90_000);
+    let at = offered.sections[1].codecs.iter().position(vp8).unwrap();
+    offered.sections[1].codecs.swap(0, at);
+    callee.local.codecs = vec![VideoCodec::Vp8, VideoCodec::H264];
+    assert_eq!(callee.takes(&offered), [false, false]);
+}
+
+#[test]
+fn our_own_next_offer_asks_for_what_we_want_though_the_peer_has_held_us() {
+    let (mut callee, mut offered) = call();
+    turn(&mut offered, SENDONLY, Direction::NEITHER);
+    callee.takes(&offered);
+    let ours: SessionDescription = reoffer(&callee.local, &callee.ours).to_string().parse().unwrap();
+    for section in &ours.sections[..2] {
+        assert_eq!(section.direction, Direction::BOTH);
+        assert_eq!(section.sources.len(), 1);
+    }
+    assert_eq!(ours.bundle, ["0", "1", "2"]);
+}
+
+#[test]
+fn an_offer_with_fewer_sections_than_before_is_refused() {
+    let (callee, mut offered) = call();
+    offered.sections.pop();
+    let running = Running {
+        ours: &callee.ours,
+        negotiated: &callee.negotiated,
+    };
+    let refused = reanswer(&callee.local, running, &offered).unwrap_err();
+    assert!(matches!(refused, SdpError::BadOffer(_)));
+}
