@@ -85,4 +85,12 @@ pub struct PeerMedia {
     pub camera: bool,
 }
 
+impl PeerMedia {
+    /// What a peer sends that has said nothing.
+    pub const ALL: PeerMedia = PeerMedia {
+        microphone: true,
+        camera: true,
+    };
+}
+
 roomrtc_kit::mail! { IceEvent, brief::variant; DtlsEvent, brief::variant; AssociationLost, brief::variant; FileReport, |file| brief::variant(&file.0); FirstFrame; FirstPacket; CallNotice; PeerMedia; }

@@ -5,9 +5,11 @@
 //!
 //! Sequence numbers are in a [`Keep`] before a packet is protected, so no life uses one twice; the keys and their
 //! indices live in [`Srtp`], the numbers that count the packets of the whole transport in [`SentPackets`]. A life starts
-//! with a key frame: what was lost with the former one cannot be repaired.
+//! with a key frame: what was lost with the former one cannot be repaired. So does what follows while the [`Gate`] was
+//! closed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler};
@@ -61,6 +63,29 @@ roomrtc_kit::mail! {
     ResendPackets: newest(REQUESTS_WAITING), |packets| format!("{:?}", packets.0);
 }
 
+/// Whether the descriptions let a stream be sent at the moment; all lives of its sender look at the same. The numbers of
+/// the packets go on behind a closed one.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Default for Gate {
+    /// An open one.
+    fn default() -> Self {
+        Gate(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Gate {
+    /// Opens or closes it.
+    pub fn set_open(&self, open: bool) {
+        self.0.store(open, Ordering::Release);
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// What a sender needs to know.
 #[derive(Clone)]
 pub struct RtpSenderSetup {
@@ -68,6 +93,8 @@ pub struct RtpSenderSetup {
     pub kind: MediaKind,
     /// What was negotiated, and the limits; see [`settings`].
     pub settings: SenderSettings,
+    /// Whether to send at the moment.
+    pub gate: Gate,
     /// The call's keys.
     pub srtp: Srtp,
     /// Numbers the packets of the transport, where the peer tells which came.
@@ -130,7 +157,7 @@ pub struct RtpSender {
     repeatable: ResendCache<Bytes>,
     scratch: Vec<u8>,
     deadline: Deadline,
-    /// Until the first key frame of this life, pictures are useless to the peer.
+    /// Until the first key frame of this life, or since the gate was closed, pictures are useless to the peer.
     awaits_key: bool,
     asked_at: Option<Instant>,
 }
@@ -159,6 +186,10 @@ impl RtpSender {
     /// Whether the peer can use this frame. Asks for a key frame where that is what is missing.
     fn usable(&mut self, frame: &SendFrame, now: Instant) -> bool {
         if !self.setup.srtp.ready() {
+            return false;
+        }
+        if !self.setup.gate.is_open() {
+            self.awaits_key = self.setup.kind == MediaKind::Video;
             return false;
         }
         self.awaits_key &= !frame.key;
@@ -292,6 +323,9 @@ impl Handler<ResendPackets> for RtpSender {
     type Result = ();
 
     fn handle(&mut self, ResendPackets(sequences): ResendPackets, ctx: &mut Context<Self>) {
+        if !self.setup.gate.is_open() {
+            return;
+        }
         let now = now();
         let round_trip = self.setup.counters.round_trip().unwrap_or_default();
         let allowed = self.setup.counters.allowed();

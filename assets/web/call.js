@@ -1,5 +1,6 @@
 // One call: perfect negotiation (W3C WebRTC §10.7) over an RTCPeerConnection, which is replaced when the other side
-// offers with another certificate, for a browser keeps to the first it has seen.
+// offers with another certificate, for a browser keeps to the first it has seen. Whatever changes the connection in
+// mid-call is offered by itself; when both sides offer at once, the callee gives way and offers again afterwards.
 
 const CONTROL = { label: "control", protocol: "roomrtc-control" };
 const FILE = "roomrtc-file";
@@ -12,7 +13,13 @@ export class Call {
   constructor({ id, user, caller, stream, iceServers, events }) {
     Object.assign(this, { id, user, caller, stream, iceServers, events, early: [], ended: false });
     this.connect();
-    if (caller) this.offer();
+    if (caller) this.begin();
+  }
+
+  // Adds what is sent, of which an offer follows.
+  begin() {
+    this.addTracks();
+    this.opened(this.peer.createDataChannel(CONTROL.label, { protocol: CONTROL.protocol }));
   }
 
   connect() {
@@ -21,6 +28,8 @@ export class Call {
     this.peer = peer;
     this.early = [];
     this.making = false;
+    this.answering = false;
+    peer.onnegotiationneeded = () => this.offer(peer).catch((error) => console.warn(error));
     peer.onicecandidate = ({ candidate }) => {
       const { candidate: text, sdpMid } = candidate ?? { candidate: "", sdpMid: "0" };
       this.events.say({ type: "candidate", call: this.id, candidate: text, mid: sdpMid ?? "0" });
@@ -34,15 +43,19 @@ export class Call {
 
   // Ours come first in the offer; an answer takes the sections as they were offered.
   addTracks() {
+    const offered = this.peer.remoteDescription !== null;
     for (const kind of ["audio", "video"]) {
       const track = this.stream.getTracks().find((one) => one.kind === kind);
-      const direction = track ? "sendrecv" : "recvonly";
-      const known = this.peer.getTransceivers().find((one) => one.receiver.track.kind === kind);
-      if (known) {
-        known.direction = direction;
-        if (track) known.sender.replaceTrack(track);
-      } else if (this.making) {
-        this.peer.addTransceiver(track ?? kind, { direction, streams: [this.stream] });
+      const ofKind = this.peer.getTransceivers().filter((one) => one.receiver.track.kind === kind);
+      const section = ofKind.find((one) => one.mid !== null);
+      if (section) {
+        section.direction = track ? "sendrecv" : "recvonly";
+        if (track) section.sender.replaceTrack(track);
+      } else if (!offered && track) {
+        // Goes into the section of the other side's offer, should ours give way to it.
+        this.peer.addTrack(track, this.stream);
+      } else if (!offered) {
+        this.peer.addTransceiver(kind, { direction: "recvonly" });
       }
     }
     this.wishCaptureTimes();
@@ -59,34 +72,48 @@ export class Call {
     }
   }
 
-  async offer(options) {
-    this.making = true;
-    this.addTracks();
-    if (!this.control) this.opened(this.peer.createDataChannel(CONTROL.label, { protocol: CONTROL.protocol }));
-    await this.peer.setLocalDescription(await this.peer.createOffer(options));
-    this.making = false;
-    this.describe();
+  async offer(peer) {
+    if (this.peer !== peer) return;
+    try {
+      this.making = true;
+      await peer.setLocalDescription();
+      this.describe(peer);
+    } finally {
+      if (this.peer === peer) this.making = false;
+    }
   }
 
-  describe() {
-    const { type, sdp } = this.peer.localDescription;
+  describe(peer) {
+    // One that has given way meanwhile is offered again later.
+    if (this.peer !== peer || !peer.localDescription) return;
+    const { type, sdp } = peer.localDescription;
     this.events.say({ type: "description", call: this.id, kind: type, sdp });
   }
 
   async described({ kind, sdp }) {
-    const collision = kind === "offer" && (this.making || this.peer.signalingState !== "stable");
-    if (collision && this.caller) return;
+    const ready = !this.making && (this.peer.signalingState === "stable" || this.answering);
+    if (kind === "offer" && !ready && this.caller) return;
+    // One that came too late: the offer it belongs to has given way.
+    if (kind === "answer" && this.peer.signalingState !== "have-local-offer") return;
     const before = this.peer.remoteDescription?.sdp;
     if (kind === "offer" && before && fingerprint(before) !== fingerprint(sdp)) {
       this.control = null;
       this.connect();
     }
-    await this.peer.setRemoteDescription({ type: kind, sdp });
+    const peer = this.peer;
+    const first = !peer.remoteDescription;
+    try {
+      this.answering = kind === "answer";
+      await peer.setRemoteDescription({ type: kind, sdp });
+    } finally {
+      if (this.peer === peer) this.answering = false;
+    }
+    if (this.peer !== peer) return;
     for (const candidate of this.early.splice(0)) await this.candidate(candidate);
     if (kind === "offer") {
-      this.addTracks();
-      await this.peer.setLocalDescription(await this.peer.createAnswer());
-      this.describe();
+      if (first) this.addTracks();
+      await peer.setLocalDescription();
+      this.describe(peer);
     }
   }
 

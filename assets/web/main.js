@@ -188,7 +188,7 @@ function back({ call: ongoing }) {
   remember();
   if (ongoing?.accepted && call?.id !== ongoing.call) {
     begin({ id: ongoing.call, user: ongoing.user, caller: ongoing.caller });
-    if (!ongoing.caller) call.offer();
+    if (!ongoing.caller) call.begin();
   } else if (!ongoing) {
     end("The call is over.");
   } else if (!call) {

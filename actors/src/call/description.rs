@@ -38,6 +38,10 @@ impl Transport {
     /// Another path for the same keys.
     pub(crate) fn restart(&mut self) {
         self.credentials = IceCredentials::generate();
+    }
+
+    /// RFC 3264 §8: a description that differs from the one before has another number.
+    pub(crate) fn next_version(&mut self) {
         self.version += 1;
     }
 }

@@ -96,6 +96,10 @@ struct Progress {
     early_candidates: Vec<String>,
     microphone: bool,
     camera: bool,
+    /// What the peer wants to send, as it says.
+    peer_media: PeerMedia,
+    /// What was told of that last.
+    peer_told: PeerMedia,
     /// Whether the peer may send pictures or sound: the first of them completes the set-up.
     expects_media: bool,
 }
@@ -135,6 +139,8 @@ impl Call {
             early_candidates: Vec::new(),
             microphone: plan.setup.microphone,
             camera: plan.setup.camera,
+            peer_media: PeerMedia::ALL,
+            peer_told: PeerMedia::ALL,
             expects_media: true,
         });
         let restarts = plan.restarts.get().unwrap_or_default();
@@ -394,8 +400,9 @@ impl Handler<CallNotice> for Call {
 impl Handler<PeerMedia> for Call {
     type Result = ();
 
-    fn handle(&mut self, PeerMedia { microphone, camera }: PeerMedia, _: &mut Self::Context) {
-        self.event(CallEvent::PeerMedia { microphone, camera });
+    fn handle(&mut self, media: PeerMedia, _: &mut Self::Context) {
+        self.now.peer_media = media;
+        self.tell_peer_media(self.peer_sends());
     }
 }
 

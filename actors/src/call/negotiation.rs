@@ -1,12 +1,13 @@
-//! Offers and answers of a call: the first exchange, which starts the media, and those that renew the transport
-//! below them.
+//! Offers and answers of a call: the first exchange, which starts the media, and those in mid-call, which renew the
+//! transport below them or change who sends what. Media that go on as before do not notice.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{AsyncContext, Context};
 use roomrtc_protocol::sdp::{
-    Fingerprint, Negotiated, SdpError, SessionDescription, answer, complete, offer, reoffer,
+    Fingerprint, Negotiated, Running, SdpError, SessionDescription, answer, carry_on, complete, offer,
+    reanswer, reoffer,
 };
 use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{info, warn};
@@ -15,6 +16,7 @@ use super::description::Transport;
 use super::renewal::{Depth, Input, Output, Renewal};
 use super::setup_clock::Moment;
 use super::{Call, Stage};
+use crate::call_events::PeerMedia;
 use crate::call_port::CallNews;
 use crate::dtls_session::Certificate;
 use crate::ui_bridge::{CallEnd, CallEvent};
@@ -144,12 +146,35 @@ impl Call {
         remote: &SessionDescription,
     ) -> Result<(SessionDescription, Negotiated), SdpError> {
         let negotiation = &mut self.now.negotiation;
-        let local = self.plan.local.parameters(&negotiation.transport);
-        let (ours, negotiated) = answer(&local, remote)?;
+        if negotiation.settled.is_some() {
+            negotiation.transport.next_version();
+        }
+        let (ours, negotiated) = self.would_answer(remote)?;
+        let negotiation = &mut self.now.negotiation;
         negotiation.pending = None;
         negotiation.answered = Some((sdp.into(), ours.clone()));
         self.describe(DescriptionKind::Answer, &ours);
         Ok((ours, negotiated))
+    }
+
+    /// The answer to an offer, which changes nothing yet.
+    fn would_answer(
+        &self,
+        remote: &SessionDescription,
+    ) -> Result<(SessionDescription, Negotiated), SdpError> {
+        let negotiation = &self.now.negotiation;
+        let local = self.plan.local.parameters(&negotiation.transport);
+        match &negotiation.settled {
+            Some(settled) if settled.peer == remote.session_id => {
+                let running = Running {
+                    ours: &settled.ours,
+                    negotiated: &settled.negotiated,
+                };
+                reanswer(&local, running, remote)
+            }
+            // RFC 8866 §5.2: another run of the peer's program, which knows nothing of the one before.
+            Some(_) | None => answer(&local, remote),
+        }
     }
 
     fn answered(
@@ -276,6 +301,7 @@ impl Call {
     fn offer_transport(&mut self, depth: Depth) {
         info!(?depth, "another transport is offered");
         self.restart_transport(depth);
+        self.now.negotiation.transport.next_version();
         let Negotiation {
             settled, transport, ..
         } = &self.now.negotiation;
@@ -336,7 +362,7 @@ impl Call {
         self.plan.tree.restart_ice(transport.credentials.clone());
     }
 
-    /// The peer offers another transport.
+    /// The peer offers another transport, or other directions or sections.
     fn peer_renews(
         &mut self,
         sdp: &str,
@@ -347,8 +373,7 @@ impl Call {
             return Ok(());
         };
         // Tried first: what cannot be answered changes nothing.
-        let local = self.plan.local.parameters(&self.now.negotiation.transport);
-        let (_, negotiated) = answer(&local, remote)?;
+        let (_, negotiated) = self.would_answer(remote)?;
         let new_keys = self.certificates(&negotiated) != settled.certificates;
         let mut renewal = settled.renewal.clone();
         let Some(outputs) = renewal.offered(Instant::now(), new_keys) else {
@@ -359,7 +384,7 @@ impl Call {
             }
             return Ok(());
         };
-        info!(new_keys, "the peer offers another transport");
+        info!(new_keys, "the peer offers in mid-call");
         // RFC 8839 §4.4.1.1.1: ICE starts over where the offer has other credentials, and only there.
         if negotiated.ice != settled.negotiated.ice {
             self.restart_transport(Depth::Path);
@@ -374,21 +399,25 @@ impl Call {
     }
 
     /// Goes over to what was agreed on; tells whether with other keys.
-    fn renew(&mut self, ours: SessionDescription, negotiated: Negotiated, peer: u64) -> bool {
+    fn renew(&mut self, ours: SessionDescription, mut negotiated: Negotiated, peer: u64) -> bool {
         let certificates = self.certificates(&negotiated);
         let Some(before) = self.now.negotiation.settled.take() else {
             return false;
         };
         let new_keys = certificates != before.certificates;
+        let (audio, other_audio) = carry_on(before.negotiated.audio.as_ref(), negotiated.audio);
+        let (video, other_video) = carry_on(before.negotiated.video.as_ref(), negotiated.video);
+        (negotiated.audio, negotiated.video) = (audio, video);
         self.use_path(&negotiated);
         if new_keys {
             self.use_keys(&negotiated);
             self.peer_media();
         }
-        let media = |negotiated: &Negotiated| (negotiated.audio.clone(), negotiated.video.clone());
-        if media(&negotiated) != media(&before.negotiated) {
+        if other_audio || other_video {
             info!("the peer's streams are others now");
             self.plan.tree.stop_for_other_media();
+        } else {
+            self.plan.tree.turn_media(&negotiated);
         }
         self.now.negotiation.settled = Some(Settled {
             ours,
@@ -397,8 +426,33 @@ impl Call {
             peer,
             renewal: before.renewal,
         });
+        let sends = self.peer_sends();
+        if sends != self.now.peer_told {
+            self.tell_peer_media(sends);
+        }
         self.keep();
         new_keys
+    }
+
+    /// What the peer sends at the moment: it must both want to and be allowed to by the descriptions.
+    pub(super) fn peer_sends(&self) -> PeerMedia {
+        let PeerMedia { microphone, camera } = self.now.peer_media;
+        match &self.now.negotiation.settled {
+            Some(Settled { negotiated, .. }) => PeerMedia {
+                microphone: microphone && negotiated.receives_audio(),
+                camera: camera && negotiated.receives_video(),
+            },
+            None => self.now.peer_media,
+        }
+    }
+
+    pub(super) fn tell_peer_media(&mut self, media: PeerMedia) {
+        self.now.peer_told = media;
+        self.event(CallEvent::PeerMedia {
+            microphone: media.microphone,
+            camera: media.camera,
+        });
+        self.keep();
     }
 
     /// A supervisor has ended in good order: that of the former media, or the call is over.

@@ -24,7 +24,7 @@ use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, St
 use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
-use roomrtc_protocol::sdp::{DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
+use roomrtc_protocol::sdp::{Direction, DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
 use roomrtc_protocol::signaling::messages::IceServer;
 use roomrtc_protocol::time::WallClock;
 
@@ -43,7 +43,7 @@ use crate::ice_agent::{
 use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
 use crate::rtcp_reporter::{RtcpReporter, SendBye, wall_clock};
 use crate::rtp_receiver::RtpReceiver;
-use crate::rtp_sender::RtpSender;
+use crate::rtp_sender::{Gate, RtpSender};
 use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation};
 use crate::sent_packets::SentPackets;
 use crate::srtp::Srtp;
@@ -86,6 +86,8 @@ pub(crate) struct Tree {
     media_started: AtomicBool,
     /// Supervisors of former media that have not ended yet.
     media_leaving: AtomicUsize,
+    audio_gate: Gate,
+    video_gate: Gate,
     audio_numbers: Keep<SenderResume>,
     video_numbers: Keep<SenderResume>,
     ice: Addr<Supervisor>,
@@ -122,6 +124,8 @@ impl Tree {
             wall: wall_clock(),
             media_started: AtomicBool::new(false),
             media_leaving: AtomicUsize::new(0),
+            audio_gate: Gate::default(),
+            video_gate: Gate::default(),
             audio_numbers: Keep::default(),
             video_numbers: Keep::default(),
             ice: Addr::new("call/ice"),
@@ -229,10 +233,21 @@ impl Tree {
     /// Everything that depends on what was negotiated.
     pub(crate) fn start_media(&self, settled: &Negotiated) {
         self.media_started.store(true, Ordering::Release);
+        self.turn_media(settled);
         let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
-        self.srtp.allow_ssrcs(&recipes::announced(audio, video));
         self.start_playing(audio, video);
         self.start_packets(audio, video);
+    }
+
+    /// Who sends, and under which numbers the peer does: what may change while the media run.
+    pub(crate) fn turn_media(&self, settled: &Negotiated) {
+        let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
+        self.srtp.allow_ssrcs(&recipes::announced(audio, video));
+        let sends = |direction: Option<Direction>| direction.is_some_and(|direction| direction.send);
+        self.audio_gate
+            .set_open(sends(audio.map(|audio| audio.direction)));
+        self.video_gate
+            .set_open(sends(video.map(|video| video.direction)));
     }
 
     /// RTP and RTCP.
@@ -280,7 +295,7 @@ impl Tree {
             move || Stats::new(figures.clone()),
         ));
         if let Some(audio) = audio {
-            let playout = self.audio_playout_setup(video.is_some_and(|video| video.direction.receive));
+            let playout = self.audio_playout_setup(video.map(|video| video.direction));
             let encoder = AudioEncoderSetup {
                 settings: recipes::opus(&self.soil.config, audio),
                 output: self.audio_sender.port(),

@@ -23,7 +23,7 @@ use crate::encoder::{ForceKeyframe, SetBitrate};
 use crate::ice_agent::SendDatagrams;
 use crate::playout::ClockMapping;
 use crate::rtcp_reporter::{EncoderPorts, RtcpDatagrams, RtcpReporterSetup, wall_clock};
-use crate::rtp_sender::{self, RtpSender, RtpSenderSetup, SendFrame};
+use crate::rtp_sender::{self, Gate, RtpSender, RtpSenderSetup, SendFrame};
 use crate::sent_packets::SentPackets;
 
 /// Longer than anything here may take.
@@ -297,6 +297,7 @@ fn sender_setup(
     RtpSenderSetup {
         kind: MediaKind::Video,
         settings: rtp_sender::settings(&RtpConfig::default(), stream, wall_clock()),
+        gate: Gate::default(),
         srtp: srtp.clone(),
         sent: sent.clone(),
         keep: Keep::default(),

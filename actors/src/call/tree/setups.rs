@@ -6,7 +6,7 @@ use roomrtc_kit::Keep;
 use roomrtc_media::video_codec::Decoder;
 use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
 use roomrtc_protocol::rtp::payload::PayloadFormat;
-use roomrtc_protocol::sdp::{NegotiatedAudio, NegotiatedVideo};
+use roomrtc_protocol::sdp::{Direction, NegotiatedAudio, NegotiatedVideo};
 use roomrtc_protocol::{MediaKind, VideoCodec};
 
 use super::Tree;
@@ -117,13 +117,13 @@ impl Tree {
     }
 
     pub(super) fn audio_sender_setup(&self, audio: &NegotiatedAudio) -> Option<RtpSenderSetup> {
-        let ours = self.soil.local.audio().filter(|_| audio.direction.send)?;
+        let ours = self.soil.local.audio().filter(|ours| ours.direction.send)?;
         let settings = recipes::audio_sender(&self.soil.config, ours, audio, self.wall);
         Some(self.sender_setup(MediaKind::Audio, settings))
     }
 
     pub(super) fn video_sender_setup(&self, video: &NegotiatedVideo) -> Option<RtpSenderSetup> {
-        let ours = self.soil.local.video().filter(|_| video.direction.send)?;
+        let ours = self.soil.local.video().filter(|ours| ours.direction.send)?;
         let settings = recipes::video_sender(&self.soil.config, ours, video, self.wall);
         Some(RtpSenderSetup {
             key_frames: Some(self.video_encoder.port()),
@@ -136,15 +136,17 @@ impl Tree {
         kind: MediaKind,
         settings: roomrtc_protocol::rtp::sender::SenderSettings,
     ) -> RtpSenderSetup {
+        let (gate, keep) = match kind {
+            MediaKind::Audio => (self.audio_gate.clone(), self.audio_numbers.clone()),
+            MediaKind::Video => (self.video_gate.clone(), self.video_numbers.clone()),
+        };
         RtpSenderSetup {
             kind,
             settings,
+            gate,
             srtp: self.srtp.clone(),
             sent: self.sent.clone(),
-            keep: match kind {
-                MediaKind::Audio => self.audio_numbers.clone(),
-                MediaKind::Video => self.video_numbers.clone(),
-            },
+            keep,
             ice: self.ice_agent.port(),
             reporter: self.rtcp_reporter.port(),
             key_frames: None,
@@ -178,16 +180,18 @@ impl Tree {
         }
     }
 
-    pub(super) fn audio_playout_setup(&self, with_pictures: bool) -> AudioPlayoutSetup {
+    /// `pictures` is their direction, if there are any in the call.
+    pub(super) fn audio_playout_setup(&self, pictures: Option<Direction>) -> AudioPlayoutSetup {
+        let seen = pictures.is_some_and(|direction| direction.receive);
         let config = &self.soil.config;
         AudioPlayoutSetup {
             output: recipes::output(config, &self.soil.setup.media.audio),
             buffer: recipes::speaker(config),
             jitter_buffer: recipes::jitter_buffer(config),
             me: self.audio_playout.port(),
-            first: (!with_pictures).then(|| self.soil.call.port()),
-            heard: with_pictures.then(|| self.video_playout.port()),
-            bursts: with_pictures.then(|| self.video_playout.port()),
+            first: (!seen).then(|| self.soil.call.port()),
+            heard: pictures.map(|_| self.video_playout.port()),
+            bursts: pictures.map(|_| self.video_playout.port()),
             notices: self.soil.call.port(),
             counters: self.counters.clone(),
         }
