@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 
+use crate::{ear, life};
+
 /// An actor with a [`Deadline`].
 pub trait Timed: Actor<Context = Context<Self>> {
     /// Its deadline.
@@ -61,6 +63,7 @@ trait Fired: Timed {
         let now = now();
         let deadline = self.deadline();
         deadline.timer = None;
+        ear::tell(|ear| ear.timer(life::whoami()));
         match deadline.armed {
             None => {}
             Some(at) if at > now => deadline.arm(Some(at), ctx),

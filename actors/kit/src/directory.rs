@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 
+use crate::ear::{self, Ear};
 use crate::life;
 use crate::mailbox::{Desk, Mailbox};
 use crate::view::MeterView;
@@ -102,6 +103,11 @@ impl Directory {
     pub fn watch(on: bool) {
         WATCHED.store(on, Relaxed);
         Self::desks().iter().for_each(|desk| desk.meter().watch(on));
+    }
+
+    /// Tells an ear what happens in every actor from now on, in place of the one before; with `None` nobody.
+    pub fn listen(ear: Option<Arc<dyn Ear>>) {
+        ear::put(ear);
     }
 
     /// Lets [`Directory::order`] crash actors; off unless `debug.chaos` says so.

@@ -14,6 +14,7 @@ use actix::{Actor, ActorFuture, AsyncContext, Context, Handler};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::directory::Order;
+use crate::ear;
 use crate::life::{self, Newborn};
 use crate::mail::{Mail, Room};
 use crate::meter::{Detail, Kind, Meter, Status, now};
@@ -146,7 +147,8 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         M::Result: Send,
     {
         let kind = self.meter.kind::<M>();
-        let brief = self.meter.watched().then(|| msg.brief().into());
+        let told = M::ROOM == Room::Always && ear::listening();
+        let brief = (told || self.meter.watched()).then(|| msg.brief().into());
         let letter = Letter {
             envelope: <Context<A> as ToEnvelope<A, M>>::pack(msg, reply),
             sent: now(),

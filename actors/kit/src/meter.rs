@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::ear::{self, Handled};
 use crate::histogram::Histogram;
 use crate::life;
 use crate::mail::{Mail, Room};
@@ -207,9 +208,21 @@ impl Meter {
             times.wait.add(wait);
             times.work.add(work);
         }
+        if kind.room == Room::Always {
+            ear::tell(|ear| {
+                ear.handled(Handled {
+                    to: &self.name,
+                    from,
+                    kind: kind.name,
+                    brief: brief.as_deref().unwrap_or_default(),
+                    wait: Duration::from_nanos(wait),
+                    work: Duration::from_nanos(work),
+                });
+            });
+        }
         if let Some(notes) = &self.notes {
             let number = notes.write(kind.index, from, start, wait, work);
-            if let Some(brief) = brief {
+            if let Some(brief) = brief.filter(|_| self.watched()) {
                 self.brief(number, brief);
             }
         }
@@ -253,7 +266,8 @@ impl Meter {
 
     /// A life begins.
     pub(crate) fn born(&self) {
-        self.lives.fetch_add(1, Relaxed);
+        let before = self.lives.fetch_add(1, Relaxed);
+        ear::tell(|ear| ear.began(&self.name, before + 1));
         *lock(&self.thread) = life::thread_name();
         self.status(Status::Running);
     }
@@ -266,11 +280,15 @@ impl Meter {
         let _ = self
             .status
             .compare_exchange(running, restarting, Relaxed, Relaxed);
-        let Some(mut error) = error else { return };
-        if busy {
-            let kind = self.busy_kind.load(Relaxed);
-            error = format!("{error}, handling {}", self.at(kind).name);
-        }
+        let error = error.map(|error| match busy {
+            true => {
+                let kind = self.busy_kind.load(Relaxed);
+                format!("{error}, handling {}", self.at(kind).name)
+            }
+            false => error,
+        });
+        ear::tell(|ear| ear.ended(&self.name, self.lives.load(Relaxed), error.as_deref()));
+        let Some(error) = error else { return };
         *lock(&self.last_error) = Some(error);
     }
 
