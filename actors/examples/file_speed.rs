@@ -19,6 +19,7 @@ use roomrtc_actors::file_transfer::{
     AcceptFile, FileSettings, FileSetup, FileTransfers, SendFile, TransferIds,
 };
 use roomrtc_actors::ice_agent::{AddRemoteCandidate, IceAgent, IceSetup, SetRemoteCredentials};
+use roomrtc_actors::recorder::Recorder;
 use roomrtc_actors::rtcp_reporter::RtcpDatagrams;
 use roomrtc_actors::rtp_receiver::RtpDatagrams;
 use roomrtc_actors::sctp_association::{SctpAssociation, SctpSetup, StartAssociation};
@@ -90,6 +91,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         sockets: Keep::default(),
         begun: Arc::default(),
         counters: Arc::default(),
+        recorder: Recorder::default(),
     };
     let dtls_setup = DtlsSetup {
         srtp: Srtp::default(),

@@ -48,6 +48,7 @@ use crate::brief;
 use crate::call_events::IceEvent;
 use crate::counters::Counters;
 use crate::dtls_session::DtlsDatagrams;
+use crate::recorder::Recorder;
 use crate::rtcp_reporter::RtcpDatagrams;
 use crate::rtp_receiver::RtpDatagrams;
 
@@ -132,6 +133,8 @@ pub struct IceSetup {
     pub begun: Arc<AtomicBool>,
     /// Figures.
     pub counters: Arc<Counters>,
+    /// Who writes down what is found, if anybody does.
+    pub recorder: Recorder,
 }
 
 /// What a life of the agent leaves to the next.
@@ -322,7 +325,10 @@ impl IceAgent {
 
     fn tell(&mut self, event: Event) {
         let told = match event {
-            Event::LocalCandidate(candidate) => IceEvent::LocalCandidate(candidate),
+            Event::LocalCandidate(candidate) => {
+                self.setup.recorder.note("our candidate", || candidate.clone());
+                IceEvent::LocalCandidate(candidate)
+            }
             Event::GatheringComplete => IceEvent::GatheringComplete,
             Event::Checking => IceEvent::Checking,
             Event::Selected(pair) => {
@@ -334,6 +340,9 @@ impl IceAgent {
                 self.resume.selected = Some(pair.clone());
                 self.keep();
                 info!(pair = pair.kinds, "a path to the peer is selected");
+                self.setup.recorder.note("selected pair", || {
+                    format!("{} from {} to {}", pair.kinds, pair.local, pair.remote)
+                });
                 IceEvent::Selected {
                     local: pair.local.to_string(),
                     remote: pair.remote.to_string(),
@@ -503,6 +512,7 @@ impl Handler<AddRemoteCandidate> for IceAgent {
 
     fn handle(&mut self, AddRemoteCandidate { candidate }: AddRemoteCandidate, ctx: &mut Self::Context) {
         let now = Instant::now();
+        self.setup.recorder.note("peer's candidate", || candidate.clone());
         match self.agent.add_remote_candidate(now, &candidate) {
             Ok(None) => {}
             Ok(Some(_)) if self.resume.candidates.contains(&candidate) => {}

@@ -29,6 +29,7 @@ pub mod encoder;
 pub mod file_transfer;
 pub mod ice_agent;
 pub mod playout;
+pub mod recorder;
 pub mod rtcp_reporter;
 pub mod rtp_receiver;
 pub mod rtp_sender;

@@ -16,6 +16,8 @@ use bytes::Bytes;
 use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Deadline, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
+use roomrtc_protocol::recording::{Reel, Taped};
+use roomrtc_protocol::rtcp::reporter::recorded::Input;
 use roomrtc_protocol::rtcp::reporter::{Figures, Output, Reporter as Machine, ReporterSettings};
 use roomrtc_protocol::rtp::receiver::{Arrival, Captured};
 use roomrtc_protocol::rtp::sender::SentFigures;
@@ -121,6 +123,8 @@ pub struct RtcpReporterSetup {
     pub clocks: Vec<Port<ClockMapping>>,
     /// The call's figures.
     pub counters: Arc<Counters>,
+    /// Where it is recorded, if at all.
+    pub reel: Option<Arc<dyn Reel>>,
 }
 
 /// What a reporter tells the video encoder.
@@ -142,27 +146,38 @@ pub fn wall_clock() -> WallClock {
 /// The actor.
 pub struct RtcpReporter {
     setup: RtcpReporterSetup,
-    machine: Machine,
+    machine: Taped<Machine>,
     deadline: Deadline,
 }
 
 impl RtcpReporter {
     /// A life.
     pub fn new(setup: RtcpReporterSetup) -> Self {
+        let machine = setup.keep.get();
+        let machine = machine.unwrap_or_else(|| Machine::new(setup.settings.clone()));
         RtcpReporter {
-            machine: setup
-                .keep
-                .get()
-                .unwrap_or_else(|| Machine::new(setup.settings.clone())),
+            machine: Taped::new("call/rtcp_reporter", machine, setup.reel.clone()),
             deadline: Deadline::default(),
             setup,
         }
     }
 
+    /// Feeds the machine, which refuses nothing but datagrams.
+    fn feed(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let _ = self.machine.feed(now(), input);
+        self.drive(ctx);
+    }
+
     fn drive(&mut self, ctx: &mut Context<Self>) {
         let mut batch = Vec::new();
-        while let Some(output) = self.machine.poll_output() {
-            self.carry_out(output, &mut batch);
+        loop {
+            let outputs = self.machine.drain(now());
+            if outputs.is_empty() {
+                break;
+            }
+            for output in outputs {
+                self.carry_out(output, &mut batch);
+            }
         }
         if !batch.is_empty() {
             self.setup.ice.tell(SendDatagrams(batch));
@@ -185,7 +200,7 @@ impl RtcpReporter {
             Output::Feedback(feedback) => {
                 transport.feedback_received.one();
                 let delivered = self.setup.sent.resolve(&feedback);
-                self.machine.delivered(now(), &delivered);
+                let _ = self.machine.feed(now(), Input::Delivered(delivered)); // only datagrams are refused
             }
             Output::OwnFeedback => transport.feedback_sent.one(),
             Output::ForceKeyFrame => {
@@ -255,9 +270,9 @@ impl Timed for RtcpReporter {
     }
 
     fn due(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        self.machine.handle_timeout(now);
+        let _ = self.machine.feed(now, Input::Timeout); // only datagrams are refused
         self.drive(ctx);
-        self.setup.keep.put(self.machine.clone());
+        self.setup.keep.put(Machine::clone(&self.machine));
     }
 }
 
@@ -274,7 +289,8 @@ impl Handler<RtcpDatagrams> for RtcpReporter {
                     continue;
                 }
             };
-            if let Err(error) = self.machine.handle_datagram(datagram.received_at, &packet) {
+            let input = Input::Datagram(packet.into());
+            if let Err(error) = self.machine.feed(datagram.received_at, input) {
                 tracing::debug!(%error, "report refused");
                 self.setup.counters.transport.rtcp_refused.one();
             }
@@ -287,8 +303,7 @@ impl Handler<StreamSent> for RtcpReporter {
     type Result = ();
 
     fn handle(&mut self, StreamSent { kind, figures }: StreamSent, ctx: &mut Context<Self>) {
-        self.machine.sent(now(), kind, figures);
-        self.drive(ctx);
+        self.feed(Input::Sent(kind, figures), ctx);
     }
 }
 
@@ -302,11 +317,10 @@ impl Handler<StreamReceived> for RtcpReporter {
             figures,
             captured,
         } = message;
-        self.machine.received(now(), kind, ssrc, figures);
+        self.feed(Input::Received(kind, ssrc, figures), ctx);
         if let Some(captured) = captured {
-            self.machine.captured(kind, captured);
+            self.feed(Input::Captured(kind, captured), ctx);
         }
-        self.drive(ctx);
     }
 }
 
@@ -314,8 +328,7 @@ impl Handler<PacketsArrived> for RtcpReporter {
     type Result = ();
 
     fn handle(&mut self, PacketsArrived(arrivals): PacketsArrived, ctx: &mut Context<Self>) {
-        self.machine.arrived(now(), &arrivals);
-        self.drive(ctx);
+        self.feed(Input::Arrived(arrivals), ctx);
     }
 }
 
@@ -323,8 +336,7 @@ impl Handler<RequestResend> for RtcpReporter {
     type Result = ();
 
     fn handle(&mut self, RequestResend { kind, sequences }: RequestResend, ctx: &mut Context<Self>) {
-        self.machine.request_resend(kind, sequences);
-        self.drive(ctx);
+        self.feed(Input::RequestResend(kind, sequences), ctx);
     }
 }
 
@@ -332,8 +344,7 @@ impl Handler<RequestKeyframe> for RtcpReporter {
     type Result = ();
 
     fn handle(&mut self, RequestKeyframe { kind }: RequestKeyframe, ctx: &mut Context<Self>) {
-        self.machine.request_key_frame(kind);
-        self.drive(ctx);
+        self.feed(Input::RequestKeyFrame(kind), ctx);
     }
 }
 
@@ -341,7 +352,6 @@ impl Handler<SendBye> for RtcpReporter {
     type Result = ();
 
     fn handle(&mut self, _: SendBye, ctx: &mut Context<Self>) {
-        self.machine.goodbye(now());
-        self.drive(ctx);
+        self.feed(Input::Goodbye, ctx);
     }
 }

@@ -13,8 +13,10 @@ use roomrtc_kit::config::{Rtcp as RtcpConfig, Rtp as RtpConfig};
 use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Addr, Deadline, Directory, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
+use roomrtc_protocol::recording::{Reel, Taped};
 use roomrtc_protocol::rtp::jitter_buffer::BufferLimits;
 use roomrtc_protocol::rtp::missing::RetryPolicy;
+use roomrtc_protocol::rtp::receiver::recorded::Input;
 use roomrtc_protocol::rtp::receiver::{
     Output, ReceiverCounts, ReceiverResume, ReceiverSettings, RtpReceiver as Machine,
 };
@@ -56,6 +58,8 @@ pub struct RtpReceiverSetup {
     pub first_packet: Port<FirstPacket>,
     /// The call's figures.
     pub counters: Arc<Counters>,
+    /// Where it is recorded, if at all.
+    pub reel: Option<Arc<dyn Reel>>,
 }
 
 /// Where frames go; it also tells which medium this is.
@@ -72,6 +76,14 @@ impl Sink {
         match self {
             Sink::Video(_) => MediaKind::Video,
             Sink::Audio(_) => MediaKind::Audio,
+        }
+    }
+
+    /// Who receives for it, in recordings.
+    fn actor(&self) -> &'static str {
+        match self {
+            Sink::Video(_) => "call/rtp_receiver/video",
+            Sink::Audio(_) => "call/rtp_receiver/audio",
         }
     }
 }
@@ -120,7 +132,8 @@ pub fn buffer_limits(rtp: &RtpConfig, rtcp: &RtcpConfig, nack: bool) -> BufferLi
 /// The actor.
 pub struct RtpReceiver {
     setup: RtpReceiverSetup,
-    machine: Machine,
+    machine: Taped<Machine>,
+    round_trip: Option<Duration>,
     counted: ReceiverCounts,
     report_at: Option<Instant>,
     announced: bool,
@@ -135,7 +148,8 @@ impl RtpReceiver {
         RtpReceiver {
             counted: machine.counts(),
             announced: resume.is_some(),
-            machine,
+            machine: Taped::new(setup.sink.actor(), machine, setup.reel.clone()),
+            round_trip: None,
             report_at: None,
             deadline: Deadline::default(),
             setup,
@@ -160,16 +174,17 @@ impl RtpReceiver {
         if !std::mem::replace(&mut self.announced, true) {
             self.setup.first_packet.tell(FirstPacket);
         }
-        if let Err(error) = self.machine.handle_datagram(datagram.received_at, &packet) {
+        let input = Input::Datagram(packet);
+        if let Err(error) = self.machine.feed(datagram.received_at, input) {
             tracing::trace!(%error, "packet refused");
         }
     }
 
     fn drive(&mut self, now: Instant, ctx: &mut Context<Self>) {
         if self.machine.next_timeout().is_some_and(|at| at <= now) {
-            self.machine.handle_timeout(now);
+            let _ = self.machine.feed(now, Input::Timeout); // only datagrams are refused
         }
-        while let Some(output) = self.machine.poll_output() {
+        for output in self.machine.drain(now) {
             self.carry_out(output);
         }
         self.count();
@@ -209,6 +224,7 @@ impl RtpReceiver {
                 self.counters().pli.one();
                 self.setup.reporter.key_frame.tell(RequestKeyframe { kind });
             }
+            (Output::Arrived(arrivals), _) => self.setup.reporter.arrived.tell(PacketsArrived(arrivals)),
         }
     }
 
@@ -260,17 +276,17 @@ impl Handler<RtpDatagrams> for RtpReceiver {
 
     fn handle(&mut self, RtpDatagrams(batch): RtpDatagrams, ctx: &mut Context<Self>) {
         let now = now();
-        if let Some(round_trip) = self.setup.counters.round_trip() {
-            self.machine.set_round_trip(round_trip);
+        let round_trip = self.setup.counters.round_trip();
+        if round_trip != self.round_trip
+            && let Some(round_trip) = round_trip
+        {
+            let _ = self.machine.feed(now, Input::RoundTrip(round_trip)); // only datagrams are refused
         }
+        self.round_trip = round_trip;
         for datagram in &batch {
             self.receive(datagram);
         }
         self.drive(now, ctx);
-        let arrivals = self.machine.take_arrivals();
-        if !arrivals.is_empty() {
-            self.setup.reporter.arrived.tell(PacketsArrived(arrivals));
-        }
         self.report(now);
     }
 }

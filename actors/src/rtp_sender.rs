@@ -19,9 +19,11 @@ use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Deadline, Directory, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::congestion::pacer::Pacing;
+use roomrtc_protocol::recording::{Reel, Taped};
 use roomrtc_protocol::rtp::extension::StreamExtensions;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::rtp::resend_cache::{ResendCache, ResendLimits};
+use roomrtc_protocol::rtp::sender::recorded::Input;
 use roomrtc_protocol::rtp::sender::{
     OutgoingPacket, Output, Resume, RtpSender as Machine, Rtx, SenderSettings,
 };
@@ -109,6 +111,19 @@ pub struct RtpSenderSetup {
     pub key_frames: Option<Port<ForceKeyframe>>,
     /// The call's figures.
     pub counters: Arc<Counters>,
+    /// Where it is recorded, if at all.
+    pub reel: Option<Arc<dyn Reel>>,
+}
+
+impl RtpSenderSetup {
+    /// The machine of a life, and its recording.
+    fn machine(&self, resume: Resume) -> Taped<Machine> {
+        let actor = match self.kind {
+            MediaKind::Audio => "call/rtp_sender/audio",
+            MediaKind::Video => "call/rtp_sender/video",
+        };
+        Taped::new(actor, Machine::new(self.settings, resume), self.reel.clone())
+    }
 }
 
 /// What was negotiated for a stream of ours.
@@ -152,7 +167,9 @@ pub fn settings(config: &RtpConfig, stream: Stream, wall: WallClock) -> SenderSe
 pub struct RtpSender {
     setup: RtpSenderSetup,
     /// `None` until there is a random start.
-    machine: Option<Machine>,
+    machine: Option<Taped<Machine>>,
+    /// What pictures may take of the path, and whether it is narrow, as the machine knows it.
+    allowed: Option<(u64, bool)>,
     /// Without RTX: the protected packets, to be sent again as they were.
     repeatable: ResendCache<Bytes>,
     scratch: Vec<u8>,
@@ -166,10 +183,8 @@ impl RtpSender {
     /// A life.
     pub fn new(setup: RtpSenderSetup) -> Self {
         RtpSender {
-            machine: setup
-                .keep
-                .get()
-                .map(|resume| Machine::new(setup.settings, resume)),
+            machine: setup.keep.get().map(|resume| setup.machine(resume)),
+            allowed: None,
             repeatable: ResendCache::new(setup.settings.resend),
             scratch: Vec::with_capacity(setup.settings.max_packet),
             deadline: Deadline::default(),
@@ -205,14 +220,25 @@ impl RtpSender {
     }
 
     /// The machine; the first time with random numbers.
-    fn machine(&mut self, now: Instant) -> Option<&mut Machine> {
+    fn machine(&mut self, now: Instant) -> Option<&mut Taped<Machine>> {
         if self.machine.is_none() {
             let resume = Resume::fresh(self.setup.settings.format, now)
                 .inspect_err(|error| tracing::error!(%error, "no random numbers"))
                 .ok()?;
-            self.machine = Some(Machine::new(self.setup.settings, resume));
+            self.machine = Some(self.setup.machine(resume));
         }
         self.machine.as_mut()
+    }
+
+    /// Tells the machine what the path carries now.
+    fn allow(&mut self, now: Instant) {
+        let allowed = self.setup.counters.allowed();
+        if allowed != self.allowed
+            && let (Some((rate, narrow)), Some(machine)) = (allowed, &mut self.machine)
+        {
+            let _ = machine.feed(now, Input::Allow { rate, narrow }); // only frames are refused
+            self.allowed = allowed;
+        }
     }
 
     /// Writes down what is about to be used, then sends what may leave now.
@@ -225,7 +251,8 @@ impl RtpSender {
             Directory::note_resume(|| format!("SSRC {ssrc:08x}, next sequence number {next}"));
         }
         let mut batch = Vec::new();
-        while let Some(output) = self.machine.as_mut().and_then(|machine| machine.poll_output(now)) {
+        let outputs = self.machine.as_mut().map(|machine| machine.drain(now));
+        for output in outputs.unwrap_or_default() {
             batch.extend(match output {
                 Output::Send(packet) => self.protect(&packet, now),
                 Output::Repeat(sequence) => {
@@ -233,7 +260,7 @@ impl RtpSender {
                 }
             });
         }
-        let next = self.machine.as_ref().and_then(Machine::next_timeout);
+        let next = self.machine.as_ref().and_then(|machine| machine.next_timeout());
         self.send(batch);
         self.deadline.arm(next, ctx);
     }
@@ -307,13 +334,17 @@ impl Handler<SendFrame> for RtpSender {
         if !self.usable(&frame, now) {
             return;
         }
-        let allowed = self.setup.counters.allowed();
-        let Some(machine) = self.machine(now) else { return };
-        if let Some((rate, narrow)) = allowed {
-            machine.allow(rate, narrow);
+        if self.machine(now).is_none() {
+            return;
         }
-        match machine.send_frame(now, &frame.data, frame.captured_at) {
-            Ok(()) => self.drive(now, ctx),
+        self.allow(now);
+        let Some(machine) = &mut self.machine else { return };
+        let input = Input::Frame {
+            data: frame.data,
+            captured_at: frame.captured_at,
+        };
+        match machine.feed(now, input) {
+            Ok(_) => self.drive(now, ctx),
             Err(error) => tracing::warn!(%error, "frame not sent"),
         }
     }
@@ -328,12 +359,13 @@ impl Handler<ResendPackets> for RtpSender {
         }
         let now = now();
         let round_trip = self.setup.counters.round_trip().unwrap_or_default();
-        let allowed = self.setup.counters.allowed();
+        self.allow(now);
         let Some(machine) = &mut self.machine else { return };
-        if let Some((rate, narrow)) = allowed {
-            machine.allow(rate, narrow);
-        }
-        let resent = machine.resend(now, &sequences, round_trip);
+        let input = Input::Resend {
+            sequences,
+            round_trip,
+        };
+        let resent = machine.feed(now, input).unwrap_or_default();
         self.counters().resent.add(resent as u64);
         self.drive(now, ctx);
     }

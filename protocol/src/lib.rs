@@ -13,6 +13,7 @@ pub mod demux;
 pub mod dtls_record;
 pub mod file_transfer;
 pub mod ice;
+pub mod recording;
 pub mod rtcp;
 pub mod rtp;
 pub mod sctp;

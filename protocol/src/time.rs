@@ -9,13 +9,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Seconds from 1900, where NTP begins, to 1970, where Unix begins (RFC 5905 figure 4).
 const NTP_TO_UNIX_SECONDS: u64 = 2_208_988_800;
 /// Nanoseconds in a second.
 const NANOS: i128 = 1_000_000_000;
 
 /// A wall-clock time as NTP writes it: seconds since 1900 in the upper 32 bits, the fraction in the lower 32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NtpTime(pub u64);
 
 impl NtpTime {
@@ -63,8 +65,9 @@ pub fn from_compact(units: u32) -> Duration {
 }
 
 /// Ties the machine's clock to the wall clock. All media of a program share one, or lip sync is lost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct WallClock {
+    #[serde(with = "crate::recording::moment")]
     at: Instant,
     ntp: NtpTime,
 }
@@ -90,11 +93,12 @@ impl WallClock {
 }
 
 /// A medium's own clock: RTP timestamps at a rate, from a random start (RFC 3550 §5.1).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct MediaClock {
     /// Ticks a second.
     pub rate: u32,
     /// The instant of `base_timestamp`.
+    #[serde(with = "crate::recording::moment")]
     pub base: Instant,
     /// The timestamp at `base`.
     pub base_timestamp: u32,
@@ -109,7 +113,7 @@ impl MediaClock {
 }
 
 /// A sender's media clock against its wall clock, from its latest sender report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderClock {
     /// The wall-clock time of the report.
     pub ntp: NtpTime,

@@ -17,6 +17,7 @@ use crate::call_port::{
 use crate::capture::{CaptureSetup, Pictures, VideoCapture};
 use crate::dtls_session::{Certificate, CertificateError};
 use crate::file_transfer::TransferIds;
+use crate::recorder::Recorder;
 use crate::slot::VideoSlot;
 use crate::ui_bridge::{CallEnd, CallEvent, VideoChoice};
 
@@ -26,6 +27,7 @@ pub struct Engine {
     /// One for this run of the client (RFC 8827 §6.5).
     certificate: Certificate,
     transfers: TransferIds,
+    recorder: Recorder,
     /// Started with the first call or preview, on the control arbiter.
     arbiters: OnceLock<Arbiters>,
 }
@@ -43,8 +45,15 @@ impl Engine {
             config,
             certificate: Certificate::generate()?,
             transfers: TransferIds::default(),
+            recorder: Recorder::default(),
             arbiters: OnceLock::new(),
         })
+    }
+
+    /// Calls are recorded whenever this recorder records.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Recorder) -> Self {
+        Engine { recorder, ..self }
     }
 
     fn arbiters(&self) -> &Arbiters {
@@ -58,6 +67,7 @@ impl Engine {
 
 impl CallEngine for Engine {
     fn start_call(&self, setup: CallSetup) -> Box<dyn RunningCall> {
+        self.recorder.hide(&setup.user);
         let arbiters = self.arbiters().clone();
         let control = arbiters.control.clone();
         let (call, own) = (Addr::<Call>::new("call/call"), Addr::<Supervisor>::new("call"));
@@ -72,6 +82,7 @@ impl CallEngine for Engine {
             credentials: transport.credentials.clone(),
             transfers: self.transfers.clone(),
             call: call.clone(),
+            recorder: self.recorder.clone(),
         });
         let plan = CallPlan {
             setup,

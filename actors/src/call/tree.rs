@@ -41,6 +41,7 @@ use crate::ice_agent::{
     AddRemoteCandidate, IceAgent, RestartIce, RoutePayloads, SetRemoteCredentials, UseIceServers,
 };
 use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
+use crate::recorder::Recorder;
 use crate::rtcp_reporter::{RtcpReporter, SendBye, wall_clock};
 use crate::rtp_receiver::RtpReceiver;
 use crate::rtp_sender::{Gate, RtpSender};
@@ -73,6 +74,7 @@ pub(crate) struct Soil {
     /// Names the files of this client run.
     pub(crate) transfers: TransferIds,
     pub(crate) call: Addr<Call>,
+    pub(crate) recorder: Recorder,
 }
 
 /// The addresses of everything in a call.

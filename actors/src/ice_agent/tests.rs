@@ -139,6 +139,7 @@ impl Peer {
             sockets: Keep::default(),
             begun: Arc::default(),
             counters: Arc::default(),
+            recorder: Recorder::default(),
         };
         let agent = Addr::new(format!("{name}/ice_agent"));
         let recipe = setup.clone();

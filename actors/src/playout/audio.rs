@@ -10,10 +10,12 @@ use roomrtc_media::audio_codec::AudioDecoder;
 use roomrtc_media::device::DeviceBuffer;
 use roomrtc_media::frame::{AudioFrame, SAMPLE_RATE, samples_to_duration};
 use roomrtc_media::playout::{self, AudioOutput, AudioSink, CHANNELS, PlayoutError};
+use roomrtc_protocol::audio::jitter_buffer::recorded::Input;
 use roomrtc_protocol::audio::jitter_buffer::{
     AudioBufferSettings, AudioJitterBuffer, AudioPacket, Decision, Pace,
 };
 use roomrtc_protocol::audio::time_stretch;
+use roomrtc_protocol::recording::{Reel, Taped};
 use tracing::warn;
 
 use super::tap::SoundTap;
@@ -54,12 +56,14 @@ pub struct AudioPlayoutSetup {
     pub notices: Port<CallNotice>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Where the jitter buffer is recorded, if at all.
+    pub reel: Option<Arc<dyn Reel>>,
 }
 
 /// The actor.
 pub struct AudioPlayout {
     setup: AudioPlayoutSetup,
-    packets: AudioJitterBuffer,
+    packets: Taped<AudioJitterBuffer>,
     decoder: Option<AudioDecoder>,
     sink: Option<Box<dyn AudioSink>>,
     /// Numbers the attempts to open a sink; news of earlier ones is ignored.
@@ -74,8 +78,9 @@ pub struct AudioPlayout {
 impl AudioPlayout {
     /// A playout that has played nothing.
     pub fn new(setup: AudioPlayoutSetup) -> Self {
+        let packets = AudioJitterBuffer::new(setup.jitter_buffer);
         AudioPlayout {
-            packets: AudioJitterBuffer::new(setup.jitter_buffer),
+            packets: Taped::new("call/playout/audio", packets, setup.reel.clone()),
             decoder: None,
             sink: None,
             attempt: 0,
@@ -144,7 +149,9 @@ impl AudioPlayout {
         let Some(sink) = &self.sink else { return };
         let delay = sink.delay();
         while self.ready.len() < BLOCK {
-            let decision = self.packets.next(now);
+            let Some(decision) = self.packets.feed(now, Input::Next) else {
+                break; // it decides whenever it is asked
+            };
             let heard_at = now + delay + playing_time(self.ready.len());
             self.carry_out(decision, heard_at);
         }
@@ -271,12 +278,13 @@ impl Handler<PlayPacket> for AudioPlayout {
     type Result = ();
 
     fn handle(&mut self, packet: PlayPacket, _: &mut Self::Context) {
-        self.packets.insert(AudioPacket {
+        let packet = AudioPacket {
             sequence: packet.sequence,
             timestamp: packet.rtp_timestamp,
             payload: packet.payload,
             received_at: packet.received_at,
-        });
+        };
+        let _ = self.packets.feed(packet.received_at, Input::Packet(packet)); // nothing was asked
     }
 }
 

@@ -305,6 +305,7 @@ fn sender_setup(
         reporter: reporter.port(),
         key_frames: Some(encoder.port()),
         counters: counters.clone(),
+        reel: None,
     }
 }
 
@@ -333,6 +334,7 @@ fn receiver_setup(
         reporter: reporter.into(),
         first_packet: ear.port(),
         counters: counters.clone(),
+        reel: None,
     }
 }
 
@@ -373,6 +375,7 @@ fn reporter_setup(
         resend: (at == 0).then(|| sender.port()),
         clocks: vec![ear.port()],
         counters: counters.clone(),
+        reel: None,
     }
 }
 

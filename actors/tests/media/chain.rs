@@ -68,6 +68,7 @@ fn receiving(stage: &Stage) -> Receiving {
         bursts: Some(pictures.port()),
         notices: noticed,
         counters: counters.clone(),
+        reel: None,
     };
     stage.start(&sound, move || AudioPlayout::new(setup.clone()));
     let decoder = Addr::new(stage.name("decoder/video"));

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::SAMPLE_RATE;
 use crate::time::{shifted, signed_nanos};
 
@@ -12,14 +14,16 @@ const WINDOW: usize = 400;
 const IN_TIME_PER_MILLE: usize = 980;
 
 /// Learns from the arrival times of packets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ArrivalModel {
     /// Where arrival times and timestamps count from.
+    #[serde(with = "crate::recording::moment")]
     origin: Option<(Instant, u64)>,
     /// Arrival against capture, in ns; only differences have a meaning.
     offsets: VecDeque<i64>,
     fastest: i64,
     spread: Duration,
+    #[serde(skip)]
     scratch: Vec<i64>,
 }
 

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::SAMPLE_RATE;
 use super::arrival::ArrivalModel;
@@ -33,7 +34,7 @@ const CORRECTION_INTERVAL: u32 = 8;
 const CLOCK_JUMP: u64 = 5 * SAMPLE_RATE as u64;
 
 /// The bounds of the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioBufferSettings {
     /// The delay is never steered below this: the grain of packets and playout.
     pub min_delay: Duration,
@@ -60,20 +61,23 @@ impl Default for AudioBufferSettings {
 }
 
 /// A packet of sound.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioPacket {
     /// Its number, unrolled.
     pub sequence: u64,
     /// Its media time, unrolled.
     pub timestamp: u64,
     /// The Opus packet.
+    #[serde(with = "recorded::payload")]
     pub payload: Bytes,
     /// When it came.
+    #[serde(with = "crate::recording::moment")]
     pub received_at: Instant,
 }
 
 /// How fast to play.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// As it is.
     Normal,
@@ -84,11 +88,13 @@ pub enum Pace {
 }
 
 /// What to play now, and how many samples it has at 48 kHz.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Decode this packet.
     Play {
         /// The packet.
+        #[serde(with = "crate::recording::media::length")]
         payload: Bytes,
         /// Its media time.
         timestamp: u64,
@@ -100,6 +106,7 @@ pub enum Decision {
     /// Decode the lost packet from the FEC in the one that follows it; without FEC the decoder conceals.
     Recover {
         /// The packet that follows; it is played next.
+        #[serde(with = "crate::recording::media::length")]
         following: Bytes,
         /// The length of the lost one.
         samples: u32,
@@ -122,7 +129,7 @@ pub enum Decision {
 }
 
 /// What a buffer counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioBufferCounts {
     /// Packets played.
     pub played: u64,
@@ -138,7 +145,7 @@ pub struct AudioBufferCounts {
     pub concealed_samples: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// Nothing plays until the first packet has waited its delay.
     Filling,
@@ -146,7 +153,7 @@ enum State {
 }
 
 /// Holds packets until they are due.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AudioJitterBuffer {
     settings: AudioBufferSettings,
     arrival: ArrivalModel,
@@ -419,5 +426,6 @@ impl AudioJitterBuffer {
     }
 }
 
+pub mod recorded;
 #[cfg(test)]
 mod tests;

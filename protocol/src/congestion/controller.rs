@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::delay_rate::DelayRate;
 use super::estimator::{Estimator, EstimatorSettings, PathReport};
 use super::sent_log::Delivered;
@@ -12,7 +14,7 @@ const BESIDE_SPAN: Duration = Duration::from_millis(200);
 const BESIDE_GAIN: f64 = 0.4;
 
 /// The controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RateController {
     settings: EstimatorSettings,
     loss: Estimator,
@@ -76,11 +78,12 @@ impl RateController {
 }
 
 /// What is sent beside the pictures: sound, repairs, headers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Beside {
     /// Bit/s, averaged.
     rate: f64,
     /// When what was counted last was sent.
+    #[serde(with = "crate::recording::moment")]
     counted: Option<Instant>,
     bytes: usize,
 }

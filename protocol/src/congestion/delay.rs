@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::sent_log::Delivered;
 
 /// §5.2: packets sent within this time are one group. §5.1 calls it burst_time.
@@ -35,7 +37,7 @@ const ACCIDENT: f64 = 15.0;
 const LONGEST_STEP: f64 = 100.0;
 
 /// What the path is used to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Usage {
     /// Its queue stays as it is.
     #[default]
@@ -46,9 +48,11 @@ pub enum Usage {
     Under,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Group {
+    #[serde(with = "crate::recording::moment")]
     first_sent: Instant,
+    #[serde(with = "crate::recording::moment")]
     last_sent: Instant,
     first_arrived: Duration,
     last_arrived: Duration,
@@ -82,7 +86,7 @@ impl Group {
 }
 
 /// The detector.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DelayDetector {
     before: Option<Group>,
     present: Option<Group>,
@@ -194,7 +198,7 @@ impl DelayDetector {
 }
 
 /// The line through the last sums of delay.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Line {
     /// Arrival time and smoothed sum of delay variations, ms.
     points: VecDeque<(f64, f64)>,

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::delay::{DelayDetector, Usage};
 use super::sent_log::Delivered;
 
@@ -34,21 +36,23 @@ const SPREAD_BOUNDS: (f64, f64) = (0.4, 2.5);
 const EFFECT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 
 /// §5.5, the state machine: over-use decreases, under-use holds, else it increases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Hold,
     Increase,
 }
 
 /// The controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DelayRate {
     detector: DelayDetector,
     acknowledged: Acknowledged,
     capacity: Option<Capacity>,
     state: State,
     rate: f64,
+    #[serde(with = "crate::recording::moment")]
     updated_at: Option<Instant>,
+    #[serde(with = "crate::recording::moment")]
     decreased_at: Option<Instant>,
 }
 
@@ -143,7 +147,7 @@ impl DelayRate {
 }
 
 /// §5.5: "R_hat_avg" and its deviation: the rate at which congestion set in before, kbit/s.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Capacity {
     rate: f64,
     spread: f64,
@@ -181,7 +185,7 @@ impl Capacity {
 }
 
 /// What has arrived lately.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Acknowledged {
     /// Arrival times and sizes.
     packets: VecDeque<(Duration, usize)>,

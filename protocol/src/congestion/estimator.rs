@@ -8,8 +8,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// The bounds of the estimate.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EstimatorSettings {
     /// Where it starts, bit/s.
     pub start: u64,
@@ -66,11 +68,13 @@ pub struct PathReport {
 }
 
 /// The controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Estimator {
     settings: EstimatorSettings,
     available: f64,
+    #[serde(with = "crate::recording::moment")]
     last_report: Option<Instant>,
+    #[serde(with = "crate::recording::moment")]
     hold_until: Option<Instant>,
     round_trips: VecDeque<Duration>,
     queued: u32,

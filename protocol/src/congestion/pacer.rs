@@ -4,8 +4,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// How packets are spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pacing {
     /// Packets that may leave back to back.
     pub burst: usize,
@@ -33,7 +35,7 @@ const FASTER: f64 = 2.5;
 const NARROW_SPREAD: Duration = Duration::from_millis(250);
 
 /// Says how many packets may leave, and when the next ones may.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Pacer {
     pacing: Pacing,
     /// Packets that may leave in this interval.
@@ -45,6 +47,7 @@ pub struct Pacer {
     /// The rate of pictures on a narrow path, bit/s.
     narrow: Option<u64>,
     /// When the present interval ends.
+    #[serde(with = "crate::recording::moment")]
     next_at: Option<Instant>,
 }
 

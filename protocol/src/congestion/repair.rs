@@ -2,16 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Repairs get this part of what pictures may take.
 const SHARE: f64 = 0.5;
 /// What is not used is kept for so long: losses come in bursts.
 const SAVED: Duration = Duration::from_millis(500);
 
 /// The bytes repairs may take.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct RepairBudget {
     /// Bytes; below zero by at most one packet.
     left: f64,
+    #[serde(with = "crate::recording::moment")]
     filled_at: Option<Instant>,
 }
 

@@ -7,15 +7,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::rtcp::transport_feedback::{REFERENCE_MASK, REFERENCE_TICKS, TICK_MICROS, TransportFeedback};
 
 /// Packets remembered: more than a call sends until it has heard of them. The oldest are forgotten first.
 const REMEMBERED: usize = 4096;
 
 /// A packet that has arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
     /// When it was sent.
+    #[serde(with = "crate::recording::moment")]
     pub sent_at: Instant,
     /// When it arrived, on the peer's clock, whose zero means nothing. Grows through all wraps.
     pub arrived: Duration,
@@ -24,7 +27,7 @@ pub struct Delivered {
 }
 
 /// What a packet takes of the path, bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     /// All of it.
     pub total: usize,

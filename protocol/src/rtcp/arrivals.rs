@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::transport_feedback::{REFERENCE_MASK, REFERENCE_TICKS, TICK_MICROS, TransportFeedback};
 use crate::rtp::receiver::Arrival;
 use crate::rtp::sequence::SequenceUnroller;
@@ -18,13 +20,15 @@ const MAX_REMEMBERED: usize = 2048;
 const WINDOW: Duration = Duration::from_millis(500);
 
 /// The packets that came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Arrivals {
     numbers: SequenceUnroller,
+    #[serde(with = "crate::recording::moment")]
     came: BTreeMap<u64, Instant>,
     /// The number from which on the peer has to be told.
     untold: u64,
     /// Where times count from.
+    #[serde(with = "crate::recording::moment")]
     epoch: Option<Instant>,
     count: u8,
 }

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 pub mod arrivals;
 pub mod interval;
+mod masking;
 pub mod packet;
 pub mod path_reporter;
 pub mod remb;

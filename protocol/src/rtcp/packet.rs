@@ -16,13 +16,13 @@ use super::transport_feedback::TransportFeedback;
 use crate::time::NtpTime;
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1).
-mod kind {
-    pub(super) const SENDER_REPORT: u8 = 200;
-    pub(super) const RECEIVER_REPORT: u8 = 201;
-    pub(super) const SOURCE_DESCRIPTION: u8 = 202;
-    pub(super) const GOODBYE: u8 = 203;
-    pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
-    pub(super) const PAYLOAD_FEEDBACK: u8 = 206;
+pub(super) mod kind {
+    pub(in crate::rtcp) const SENDER_REPORT: u8 = 200;
+    pub(in crate::rtcp) const RECEIVER_REPORT: u8 = 201;
+    pub(in crate::rtcp) const SOURCE_DESCRIPTION: u8 = 202;
+    pub(in crate::rtcp) const GOODBYE: u8 = 203;
+    pub(in crate::rtcp) const TRANSPORT_FEEDBACK: u8 = 205;
+    pub(in crate::rtcp) const PAYLOAD_FEEDBACK: u8 = 206;
 }
 
 /// Feedback formats, in the place of the count (RFC 4585 §6.2.1, §6.3.1, §6.4; RFC 5104 §4.3.1;

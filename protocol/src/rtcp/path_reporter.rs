@@ -2,16 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::arrivals::Arrivals;
 use super::transport_feedback::TransportFeedback;
 use crate::rtp::receiver::Arrival;
 
 /// The sender of transport-wide feedback.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PathReporter {
     arrivals: Arrivals,
     interval: Duration,
+    #[serde(with = "crate::recording::moment")]
     told_at: Option<Instant>,
+    #[serde(with = "crate::recording::moment")]
     due: Option<Instant>,
 }
 

@@ -8,10 +8,13 @@
 //! Requests leave at once: a call is small enough for the immediate feedback mode (RFC 4585 §3.3). Which packets of the
 //! transport came is told in short intervals, between the reports.
 
+pub mod recorded;
 mod stream;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 pub use self::stream::{Figures, StreamSettings};
 
@@ -39,7 +42,7 @@ const SIZE_MEMORY: usize = 16;
 const ROUND_TRIP_GAIN: f64 = 0.25;
 
 /// What was negotiated, and how often to report.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReporterSettings {
     /// Our canonical name (RFC 7022), the same for both media.
     pub cname: String,
@@ -60,10 +63,11 @@ pub struct ReporterSettings {
 }
 
 /// What a reporter wants done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Protect and send a compound packet.
-    Transmit(Vec<u8>),
+    Transmit(#[serde(with = "crate::recording::media::digits")] Vec<u8>),
     /// The peer misses packets of ours.
     Resend {
         /// Of this medium.
@@ -110,7 +114,7 @@ pub enum Output {
 }
 
 /// The machine. A clone of it is what a next life of its actor goes on with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reporter {
     settings: ReporterSettings,
     streams: Vec<Stream>,
@@ -120,6 +124,7 @@ pub struct Reporter {
     narrow: bool,
     round_trip: Option<Duration>,
     average_bytes: usize,
+    #[serde(with = "crate::recording::moment")]
     next_report: Option<Instant>,
     random: u64,
     outputs: VecDeque<Output>,

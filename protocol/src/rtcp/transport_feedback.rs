@@ -19,6 +19,8 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 use super::packet::Reader;
 
@@ -42,7 +44,7 @@ const VECTOR: u16 = 0x8000;
 const TWO_BITS: u16 = 0x4000;
 
 /// What came of a row of packets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransportFeedback {
     /// Who received.
     pub sender: u32,

@@ -19,6 +19,7 @@
 //! Identifiers are negotiated ([`ExtensionIds`]); what is unknown is stepped over.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::time::NtpTime;
 
@@ -76,7 +77,7 @@ impl Extension {
 }
 
 /// Which identifier each extension has in one direction; none where it was not negotiated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtensionIds {
     /// [`Extension::Mid`].
     pub mid: Option<u8>,
@@ -120,7 +121,7 @@ impl ExtensionIds {
 }
 
 /// The extensions of one stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamExtensions {
     /// Their identifiers.
     pub ids: ExtensionIds,
@@ -144,7 +145,7 @@ impl StreamExtensions {
 }
 
 /// A `mid` as packets carry it: at most the 16 bytes of the one-byte form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mid {
     text: [u8; Mid::LONGEST],
     length: u8,

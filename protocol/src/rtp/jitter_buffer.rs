@@ -17,10 +17,12 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::missing::{Missing, RetryPolicy};
-use super::payload::{AssembledPicture, Assembler, Place};
+use super::payload::{AssembledPicture, Assembler, Place, telling};
 use crate::VideoCodec;
+use crate::recording::media::keep_only;
 
 /// A gap of more packets than this is not repaired; a key frame is cheaper.
 const MAX_GAP: u64 = 512;
@@ -29,7 +31,7 @@ const MAX_GAP: u64 = 512;
 const KEY_FRAME_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The bounds of the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BufferLimits {
     /// Packets at most.
     pub packets: usize,
@@ -53,7 +55,7 @@ impl Default for BufferLimits {
 }
 
 /// A packet of the stream, its number unrolled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VideoPacket {
     /// Its number.
     pub sequence: u64,
@@ -62,19 +64,22 @@ pub struct VideoPacket {
     /// Whether it ends its picture.
     pub marker: bool,
     /// Its payload.
+    #[serde(with = "crate::recording::media::digits")]
     pub payload: Bytes,
 }
 
 /// A whole picture, ready to decode.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedPicture {
     /// The bitstream.
+    #[serde(with = "crate::recording::media::length")]
     pub data: Bytes,
     /// Whether a decoder can start here.
     pub key: bool,
     /// When it was captured, in the sender's media clock.
     pub timestamp: u32,
     /// When it was whole and its turn.
+    #[serde(with = "crate::recording::moment")]
     pub at: Instant,
 }
 
@@ -89,14 +94,14 @@ pub enum Verdict {
     Duplicate,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Frozen,
     Flowing,
 }
 
 /// Orders packets and joins them to pictures.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VideoJitterBuffer {
     limits: BufferLimits,
     assembler: Assembler,
@@ -112,9 +117,12 @@ pub struct VideoJitterBuffer {
     /// A decoder has nothing to go on from until a key frame has been delivered.
     needs_key: bool,
     started: bool,
+    #[serde(with = "crate::recording::moment")]
     ask_key_at: Option<Instant>,
+    #[serde(with = "crate::recording::moment")]
     asked_key_at: Option<Instant>,
     /// A key frame that waits behind a gap, and until when.
+    #[serde(with = "crate::recording::moment")]
     key_behind: Option<(u64, Instant)>,
     round_trip: Duration,
     pictures: VecDeque<ReceivedPicture>,
@@ -220,6 +228,14 @@ impl VideoJitterBuffer {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Takes the pictures out of the packets that wait; what tells of their format stays.
+    pub(super) fn mask(&mut self) {
+        let format = self.assembler.format();
+        for packet in self.packets.values_mut() {
+            packet.payload = keep_only(&packet.payload, telling(format, &packet.payload)).into();
+        }
     }
 
     /// Whether pictures are held back until a key frame comes.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// How patiently and how often a lost packet is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
     /// A packet may be this much out of order before it counts as lost.
     pub reorder_wait: Duration,
@@ -41,17 +43,20 @@ const BACKOFF: f64 = 1.15;
 const MAX_BACKOFFS: u32 = 8;
 
 /// The packets that are missing, by unrolled sequence number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Missing {
     policy: RetryPolicy,
     gaps: BTreeMap<u64, Gap>,
     /// No request is due before this. Kept so that the common case, nothing missing or nothing due, costs nothing.
+    #[serde(with = "crate::recording::moment")]
     next_request: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Gap {
+    #[serde(with = "crate::recording::moment")]
     since: Instant,
+    #[serde(with = "crate::recording::moment")]
     ask_at: Instant,
     asked: u32,
 }

@@ -19,6 +19,7 @@
 //! [`extension`]: super::extension
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::extension::ExtensionBlock;
@@ -29,7 +30,7 @@ const VERSION: u8 = 2;
 const EXTENSION_HEADER: usize = 4;
 
 /// The fixed part of an RTP header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Ends a picture; starts a talkspurt.
     pub marker: bool,

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::extension::{Extensions, StreamExtensions};
@@ -22,11 +23,11 @@ use crate::time::NtpTime;
 
 /// The original sequence number before a retransmitted payload (RFC 4588 §4).
 const ORIGINAL_SEQUENCE: usize = 2;
-/// Arrivals kept until they are taken, which is after each batch of datagrams.
+/// Arrivals kept until they are told, which is after each batch of datagrams.
 pub const ARRIVALS: usize = 1024;
 
 /// What was negotiated for a medium.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReceiverSettings {
     /// Its codec.
     pub medium: Medium,
@@ -41,7 +42,8 @@ pub struct ReceiverSettings {
 }
 
 /// What is received.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Medium {
     /// Opus packets.
     Audio,
@@ -57,7 +59,7 @@ pub enum Medium {
 }
 
 /// Where retransmissions come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RtxSource {
     /// The payload type we gave them.
     pub payload_type: u8,
@@ -75,29 +77,32 @@ impl From<Rtx> for RtxSource {
 }
 
 /// A packet of sound, its numbers unrolled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedSound {
     /// Its number.
     pub sequence: u64,
     /// When it was sampled, in the sender's media clock.
     pub timestamp: u64,
     /// The Opus packet.
+    #[serde(with = "crate::recording::media::length")]
     pub payload: Bytes,
     /// When it came.
+    #[serde(with = "crate::recording::moment")]
     pub at: Instant,
 }
 
 /// A packet that has come, by its number on the whole transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     /// Its number.
     pub sequence: u16,
     /// When it came.
+    #[serde(with = "crate::recording::moment")]
     pub at: Instant,
 }
 
 /// The capture time of a frame, as the peer tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {
     /// In its media clock.
     pub timestamp: u32,
@@ -106,7 +111,8 @@ pub struct Captured {
 }
 
 /// What a receiver wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Decode a picture.
     Picture(ReceivedPicture),
@@ -116,10 +122,12 @@ pub enum Output {
     RequestResend(Vec<u16>),
     /// Ask the peer for a key frame (PLI).
     RequestKeyFrame,
+    /// Tell the peer that these packets came; no more than [`ARRIVALS`] at a time, the others count as lost.
+    Arrived(Vec<Arrival>),
 }
 
 /// What a receiver counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiverCounts {
     /// Packets of the stream itself, duplicates included.
     pub packets: u64,
@@ -134,7 +142,7 @@ pub struct ReceiverCounts {
 }
 
 /// Where a receiver goes on after a restart: the peer's numbers are not lost, one key frame is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ReceiverResume {
     sequences: SequenceUnroller,
     timestamps: TimestampUnroller,
@@ -144,7 +152,7 @@ pub struct ReceiverResume {
 }
 
 /// The receiving side of one medium.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RtpReceiver {
     settings: ReceiverSettings,
     resume: ReceiverResume,
@@ -231,11 +239,6 @@ impl RtpReceiver {
         said
     }
 
-    /// The packets that came since the last call. More than [`ARRIVALS`] are not kept: they count as lost.
-    pub fn take_arrivals(&mut self) -> Vec<Arrival> {
-        std::mem::take(&mut self.arrivals)
-    }
-
     /// The last capture time told.
     pub fn captured(&self) -> Option<Captured> {
         self.captured
@@ -259,7 +262,11 @@ impl RtpReceiver {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        next.or_else(|| {
+            let arrivals = std::mem::take(&mut self.arrivals);
+            (!arrivals.is_empty()).then_some(Output::Arrived(arrivals))
+        })
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -363,5 +370,6 @@ impl RtpReceiver {
     }
 }
 
+pub mod recorded;
 #[cfg(test)]
 mod tests;

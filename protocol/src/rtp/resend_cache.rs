@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResendLimits {
     /// Packets at most.
     pub packets: usize,
@@ -25,16 +27,18 @@ impl Default for ResendLimits {
 }
 
 /// Sent packets in the order of their sequence numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ResendCache<T> {
     limits: ResendLimits,
     sent: VecDeque<Entry<T>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry<T> {
     sequence: u16,
+    #[serde(with = "crate::recording::moment")]
     sent_at: Instant,
+    #[serde(with = "crate::recording::moment")]
     resent_at: Option<Instant>,
     packet: T,
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::extension::{AbsSendTime, Extensions, StreamExtensions};
@@ -30,7 +31,7 @@ const SOUND_TOLERANCE: Duration = Duration::from_millis(60);
 const CAPTURE_TIME_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What was negotiated for a medium, and how it is sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SenderSettings {
     /// How frames fill packets.
     pub format: PayloadFormat,
@@ -53,7 +54,7 @@ pub struct SenderSettings {
 }
 
 /// A stream of retransmissions (RFC 4588).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rtx {
     /// Its payload type.
     pub payload_type: u8,
@@ -62,7 +63,7 @@ pub struct Rtx {
 }
 
 /// Where a sender goes on after a restart.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Resume {
     /// The next packet's number.
     pub next_sequence: u16,
@@ -111,7 +112,7 @@ impl Resume {
 }
 
 /// A packet to protect and send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutgoingPacket {
     /// Its header.
     pub header: Header,
@@ -133,7 +134,8 @@ impl OutgoingPacket {
 }
 
 /// What a sender wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Protect and send a packet. Without RTX, keep the protected bytes for a later [`Output::Repeat`]: protecting
     /// twice under one number is forbidden.
@@ -143,7 +145,7 @@ pub enum Output {
 }
 
 /// What a sender report says of a stream (RFC 3550 §6.4.1), except the time of the report.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SentFigures {
     /// The stream.
     pub ssrc: u32,
@@ -156,7 +158,7 @@ pub struct SentFigures {
 }
 
 /// The sending side of one medium.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RtpSender {
     settings: SenderSettings,
     packetizer: Packetizer,
@@ -165,12 +167,14 @@ pub struct RtpSender {
     cache: ResendCache<Option<OutgoingPacket>>,
     waiting: VecDeque<OutgoingPacket>,
     urgent: VecDeque<Output>,
+    #[serde(skip)]
     fragments: Vec<Fragment>,
     /// Bytes a payload may have.
     room: usize,
     /// What pictures may take of the path, bit/s, once it is known.
     allowed: Option<u64>,
     repairs: RepairBudget,
+    #[serde(with = "crate::recording::moment")]
     capture_told_at: Option<Instant>,
 }
 
@@ -413,5 +417,6 @@ fn retransmission(original: &OutgoingPacket, rtx: Rtx, sequence_number: u16) -> 
     }
 }
 
+pub mod recorded;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::signed_nanos;
 
 /// RFC 3550 A.1: a jump of more packets than this is no dropout. Retransmissions come later than the RFC's
@@ -13,7 +15,7 @@ const MAX_DROPOUT: u64 = 3000;
 const FIRST_CYCLE: u64 = 1 << 16;
 
 /// Turns 16-bit sequence numbers into numbers that never wrap.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct SequenceUnroller {
     highest: Option<u64>,
     /// RFC 3550 A.1 `bad_seq`: what would follow the last number that made no sense.
@@ -65,7 +67,7 @@ impl SequenceUnroller {
 }
 
 /// Turns 32-bit timestamps into numbers that never wrap.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct TimestampUnroller {
     latest: Option<u64>,
 }
@@ -86,10 +88,11 @@ impl TimestampUnroller {
 }
 
 /// What a receiver knows of one source, as its report block needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Reception {
     clock_rate: u32,
     /// Where arrival times count from; its value does not matter.
+    #[serde(with = "crate::recording::moment")]
     epoch: Instant,
     first: Option<u64>,
     highest: u64,
@@ -149,7 +152,7 @@ impl Reception {
 }
 
 /// A snapshot of [`Reception`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceptionFigures {
     /// Packets there should have been.
     pub expected: u64,

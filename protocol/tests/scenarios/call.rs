@@ -312,10 +312,9 @@ impl Call {
                         self.plis += 1;
                         self.ben.request_key_frame(kind);
                     }
+                    receiver::Output::Arrived(arrivals) => self.ben.arrived(self.now, &arrivals),
                 }
             }
-            let arrivals = self.receivers[at].take_arrivals();
-            self.ben.arrived(self.now, &arrivals);
             if let Some((ssrc, figures)) = self.receivers[at].figures() {
                 self.ben.received(self.now, kind, ssrc, figures);
             }

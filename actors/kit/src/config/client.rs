@@ -128,6 +128,9 @@ section! {
         /// Tell the desktop of incoming calls and files.
         notifications: bool = true, any();
 
+        /// Largest recording of a call, MiB; one that has become so large ends and says so. A call fills some 11 MiB a minute.
+        recording_max_mib: u64 = 128, range(1..=65_536);
+
         /// Calls and files the lobby remembers.
         recent_entries: usize = 50, range(0..=1000);
     }

@@ -38,6 +38,7 @@ impl Tree {
             sockets: Keep::default(),
             begun: Arc::default(),
             counters: self.counters.clone(),
+            recorder: self.soil.recorder.clone(),
         }
     }
 
@@ -113,6 +114,7 @@ impl Tree {
             resend: video.map(|_| self.video_sender.port()),
             clocks: vec![self.video_playout.port()],
             counters: self.counters.clone(),
+            reel: Some(self.soil.recorder.reel()),
         }
     }
 
@@ -151,6 +153,7 @@ impl Tree {
             reporter: self.rtcp_reporter.port(),
             key_frames: None,
             counters: self.counters.clone(),
+            reel: Some(self.soil.recorder.reel()),
         }
     }
 
@@ -177,6 +180,7 @@ impl Tree {
             reporter: (&self.rtcp_reporter).into(),
             first_packet: self.soil.call.port(),
             counters: self.counters.clone(),
+            reel: Some(self.soil.recorder.reel()),
         }
     }
 
@@ -194,6 +198,7 @@ impl Tree {
             bursts: pictures.map(|_| self.video_playout.port()),
             notices: self.soil.call.port(),
             counters: self.counters.clone(),
+            reel: Some(self.soil.recorder.reel()),
         }
     }
 

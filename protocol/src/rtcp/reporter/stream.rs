@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::MediaKind;
 use crate::rtcp::packet::ReportBlock;
 use crate::rtp::payload::PayloadFormat;
@@ -10,7 +12,7 @@ use crate::rtp::sender::SentFigures;
 use crate::rtp::sequence::ReceptionFigures;
 
 /// One medium of a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct StreamSettings {
     /// Which.
     pub kind: MediaKind,
@@ -35,7 +37,7 @@ impl StreamSettings {
 }
 
 /// A report block in plain units.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Loss since the last report, 0 to 1.
     pub fraction_lost: f64,
@@ -56,15 +58,17 @@ impl Figures {
 }
 
 /// What is known of a medium.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Stream {
     pub(super) settings: StreamSettings,
     pub(super) sent: Option<SentFigures>,
     /// The bytes sent when the peer last reported, and when that was.
+    #[serde(with = "crate::recording::moment")]
     pub(super) sent_at_report: Option<(u32, Instant)>,
     pub(super) received: Option<ReceptionFigures>,
     pub(super) reported: ReceptionFigures,
     /// The peer's last sender report: its compact time and when it came.
+    #[serde(with = "crate::recording::moment")]
     pub(super) last_sender_report: Option<(u32, Instant)>,
     /// What it told of a frame before that.
     pub(super) captured: Option<Captured>,

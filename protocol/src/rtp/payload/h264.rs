@@ -11,6 +11,7 @@
 //! Encoders and decoders speak Annex B: each NAL unit behind a start code. The wire has none.
 
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 use super::{AssembledPicture, Fragment, Place};
 use crate::rtp::Error;
@@ -146,9 +147,11 @@ fn next_start_code(stream: &[u8], from: usize) -> Option<usize> {
 }
 
 /// The latest parameter sets, for key frames that come without.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ParameterSets {
+    #[serde(with = "crate::recording::media::optional_length")]
     sequence: Option<Bytes>,
+    #[serde(with = "crate::recording::media::optional_length")]
     picture: Option<Bytes>,
 }
 
@@ -294,6 +297,34 @@ pub(super) fn place(payload: &[u8]) -> Place {
         Some(nal::IDR | nal::PPS) => Place::KeyPart,
         _ => Place::Other,
     }
+}
+
+/// Headers, and in an aggregate sizes too.
+pub(super) fn telling(payload: &[u8]) -> Vec<usize> {
+    let kind = payload.first().map_or(0, |header| header & TYPE_MASK);
+    if kind != nal::STAP_A {
+        let headers = if kind == nal::FU_A { FU_PREFIX } else { 1 };
+        return (0..headers).collect();
+    }
+    let mut told = vec![0];
+    let mut at = 1;
+    while let Some(&[high, low]) = payload.get(at..at + STAP_SIZE) {
+        told.extend(at..=at + STAP_SIZE);
+        at += STAP_SIZE + usize::from(u16::from_be_bytes([high, low]));
+    }
+    told
+}
+
+/// Start codes with the zeros before them, and the header behind each.
+pub(super) fn telling_in_stream(stream: &[u8]) -> Vec<usize> {
+    let zeros_before = |at: usize| stream[..at].iter().rev().take_while(|byte| **byte == 0).count();
+    let mut told: Vec<usize> = (stream.len() - zeros_before(stream.len())..stream.len()).collect();
+    let mut from = 0;
+    while let Some(at) = next_start_code(stream, from) {
+        told.extend(at - zeros_before(at)..=at + 3);
+        from = at + 3;
+    }
+    told
 }
 
 #[cfg(test)]

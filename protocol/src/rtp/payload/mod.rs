@@ -4,16 +4,18 @@
 //! payloads of one frame. A file a format: [`h264`] (RFC 6184), [`vp8`] (RFC 7741), [`opus`] (RFC 7587).
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::VideoCodec;
+use crate::recording::media::keep_only;
 
 pub mod h264;
 pub mod opus;
 pub mod vp8;
 
 /// The payload formats of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PayloadFormat {
     /// RFC 6184, packetization-mode 1.
     H264,
@@ -45,10 +47,11 @@ impl From<VideoCodec> for PayloadFormat {
 }
 
 /// One packet's payload: a few bytes of the payload format, then a piece of the frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fragment {
     prefix: [u8; Fragment::MAX_PREFIX],
     prefix_len: u8,
+    #[serde(with = "crate::recording::media::length")]
     body: Bytes,
 }
 
@@ -81,7 +84,7 @@ impl Fragment {
 }
 
 /// Cuts encoded frames into payloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Packetizer {
     /// H.264 access units in Annex B form.
     H264,
@@ -131,7 +134,7 @@ pub struct AssembledPicture {
 }
 
 /// Makes pictures of payloads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Assembler {
     /// Remembers the parameter sets, for senders that do not repeat them with each key frame.
     H264(h264::ParameterSets),
@@ -145,6 +148,14 @@ impl Assembler {
         match codec {
             VideoCodec::H264 => Assembler::H264(h264::ParameterSets::default()),
             VideoCodec::Vp8 => Assembler::Vp8,
+        }
+    }
+
+    /// The format it is for.
+    pub fn format(&self) -> PayloadFormat {
+        match self {
+            Assembler::H264(_) => PayloadFormat::H264,
+            Assembler::Vp8 => PayloadFormat::Vp8,
         }
     }
 
@@ -169,6 +180,26 @@ impl Assembler {
             Assembler::Vp8 => vp8::place(payload),
         }
     }
+}
+
+/// Which bytes of a payload tell of its format, and nothing of the media in it.
+pub fn telling(format: PayloadFormat, payload: &[u8]) -> Vec<usize> {
+    match format {
+        PayloadFormat::H264 => h264::telling(payload),
+        PayloadFormat::Vp8 => vp8::telling(payload),
+        PayloadFormat::Opus => (0..payload.len().min(opus::TELLING)).collect(),
+    }
+}
+
+/// A frame that is cut into the same packets and has nothing in it.
+pub fn mask_frame(format: PayloadFormat, frame: &Bytes) -> Bytes {
+    let told = match format {
+        PayloadFormat::H264 => h264::telling_in_stream(frame),
+        // The first bit of a VP8 frame tells a key frame.
+        PayloadFormat::Vp8 => vec![0],
+        PayloadFormat::Opus => telling(format, frame),
+    };
+    keep_only(frame, told).into()
 }
 
 /// What one payload tells of its place in a picture.

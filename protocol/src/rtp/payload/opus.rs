@@ -15,6 +15,8 @@ use crate::rtp::Error;
 
 /// RFC 6716 §3.2.5, R5: "the audio duration contained within a packet MUST NOT exceed 120 ms", at 48 kHz.
 const MAX_SAMPLES: u32 = 5760;
+/// The first byte, and where the second counts frames that one.
+pub(super) const TELLING: usize = 2;
 /// An encoder in silence sends packets of one or two bytes (RFC 6716 §2.1.9: DTX), and most of the time none.
 const DTX_BYTES: usize = 2;
 

@@ -128,6 +128,12 @@ pub(super) fn place(payload: &[u8]) -> Place {
     }
 }
 
+/// The descriptor, and the first byte of the frame, which tells a key frame.
+pub(super) fn telling(payload: &[u8]) -> Vec<usize> {
+    let descriptor = Descriptor::parse(payload);
+    (0..=descriptor.map_or(0, |descriptor| descriptor.len)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
