@@ -16,6 +16,7 @@ use roomrtc_actors::dtls_session::DtlsDatagrams;
 use roomrtc_actors::ice_agent::{
     AddRemoteCandidate, IceAgent, IceSetup, SendDatagrams, SetRemoteCredentials,
 };
+use roomrtc_actors::recorder::Recorder;
 use roomrtc_actors::rtcp_reporter::RtcpDatagrams;
 use roomrtc_actors::rtp_receiver::RtpDatagrams;
 use roomrtc_kit::config::{Ice, Network};
@@ -105,6 +106,7 @@ impl Peer {
             sockets: Keep::default(),
             begun: Arc::default(),
             counters: Arc::default(),
+            recorder: Recorder::default(),
         };
         let (credentials, counters) = (setup.credentials.clone(), setup.counters.clone());
         let agent = Addr::new(format!("{name}/ice_agent"));

@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 use roomrtc::app::{self, WindowSettings};
 use roomrtc::bridge::{Bridge, Process};
 use roomrtc::habits::Habits;
+use roomrtc::recording::CallRecorder;
 use roomrtc::renderer;
+use roomrtc_actors::recorder::Recorder;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{AudioChoice, CallEvent, Event, MediaChoice, SetupTimes, VideoChoice};
+use roomrtc_kit::config::Config;
 use roomrtc_media::frame::{Pixels, Plane, VideoFrame};
 use tokio::sync::{mpsc, watch};
 
@@ -93,7 +96,8 @@ fn main() -> iced::Result {
     let (local, remote) = (VideoSlot::new(), VideoSlot::new());
     let (events, from_client) = mpsc::channel(16);
     let (figures, stats) = watch::channel(CallStats::default());
-    let actors = Arc::new(Process);
+    let recorder = CallRecorder::new(Recorder::default(), &Config::default());
+    let actors = Arc::new(Process::recorded_by(recorder));
     let bridge = Bridge::new(
         |_| {},
         Some(from_client),

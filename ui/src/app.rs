@@ -10,6 +10,7 @@ mod update;
 mod view;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iced::{Point, Size, Subscription, Task, Theme, keyboard, window};
@@ -19,7 +20,7 @@ use roomrtc_actors::ui_bridge::{Command, Event, MediaChoice, VideoChoice};
 use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::watch::LOOK;
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Process};
 use crate::devices::{self, Devices};
 use crate::habits::Habits;
 use crate::overlay::actors::ActorsPanel;
@@ -28,6 +29,7 @@ use crate::overlay::path::PathPrompt;
 use crate::overlay::toast::Toasts;
 use crate::overlay::{actors, incoming, path, shortcuts, toast};
 use crate::recent::What;
+use crate::recording::CallRecorder;
 use crate::ring::Ring;
 use crate::saved::{Appearance, Keeper, Preview, Saved};
 use crate::screen::call::Call;
@@ -354,8 +356,9 @@ impl App {
 const TICK: Duration = Duration::from_millis(500);
 
 /// Opens the window and stays in it until the user closes it; then ends the client and waits for that.
-pub fn run(handle: ClientHandle, settings: WindowSettings) -> iced::Result {
-    let result = open(Bridge::from(handle.clone()), settings);
+pub fn run(handle: ClientHandle, recorder: CallRecorder, settings: WindowSettings) -> iced::Result {
+    let actors = Arc::new(Process::recorded_by(recorder));
+    let result = open(Bridge::to(handle.clone(), actors), settings);
     handle.quit();
     result
 }

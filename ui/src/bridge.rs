@@ -4,12 +4,14 @@
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::stream;
 use iced::Subscription;
 use roomrtc_actors::client::ClientHandle;
+use roomrtc_actors::recorder::State;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Event};
@@ -17,6 +19,8 @@ use roomrtc_kit::inspect::AdminSocket;
 use roomrtc_kit::watch::LOOK;
 use roomrtc_kit::{Directory, MeterView, Order};
 use tokio::sync::{mpsc, watch};
+
+use crate::recording::CallRecorder;
 
 /// How long a picture of ourselves waits for one of the peer, so that both are drawn at once. A little more than
 /// one picture at 30 a second: two bells a picture would draw the window up to twice as often.
@@ -32,10 +36,34 @@ pub trait Actors: Send + Sync {
     fn may_order(&self) -> bool;
     /// Orders the actor of that name.
     fn order(&self, name: &str, order: Order);
+    /// What becomes of the recording of what they do; `None` where they cannot be recorded.
+    fn recording(&self) -> Option<State> {
+        None
+    }
+    /// Records what they do in the running call, or ends that.
+    fn record(&self, _on: bool) {}
+    /// The call is over, and with it a recording that was asked for in it.
+    fn call_over(&self) {}
+    /// This name is not to be in any recording.
+    fn hide(&self, _name: &str) {}
 }
 
 /// The actors of this very process.
-pub struct Process;
+pub struct Process {
+    recorder: CallRecorder,
+    /// The recording was asked for in a call.
+    for_this_call: AtomicBool,
+}
+
+impl Process {
+    /// Those that this recorder records.
+    pub fn recorded_by(recorder: CallRecorder) -> Self {
+        Process {
+            recorder,
+            for_this_call: AtomicBool::new(false),
+        }
+    }
+}
 
 impl Actors for Process {
     fn mailboxes(&self, with_messages: bool) -> Vec<MeterView> {
@@ -58,6 +86,28 @@ impl Actors for Process {
         if !Directory::order(name, order) {
             tracing::warn!(name, "there is no such actor any more");
         }
+    }
+
+    fn recording(&self) -> Option<State> {
+        Some(self.recorder.state().borrow().clone())
+    }
+
+    fn record(&self, on: bool) {
+        self.for_this_call.store(on, Relaxed);
+        match on {
+            true => self.recorder.start_unnamed(),
+            false => self.recorder.stop(),
+        }
+    }
+
+    fn call_over(&self) {
+        if self.for_this_call.swap(false, Relaxed) {
+            self.recorder.stop();
+        }
+    }
+
+    fn hide(&self, name: &str) {
+        self.recorder.hide(name);
     }
 }
 
@@ -225,8 +275,9 @@ impl Bridge {
     }
 }
 
-impl From<ClientHandle> for Bridge {
-    fn from(client: ClientHandle) -> Self {
+impl Bridge {
+    /// A bridge to a running client and its actors.
+    pub fn to(client: ClientHandle, actors: Arc<dyn Actors>) -> Self {
         let (events, stats) = (client.take_events(), client.stats());
         let (local, remote) = (client.local(), client.remote());
         Bridge::new(
@@ -235,7 +286,7 @@ impl From<ClientHandle> for Bridge {
             stats,
             local,
             remote,
-            Arc::new(Process),
+            actors,
         )
     }
 }

@@ -24,6 +24,8 @@ Examples:
   roomrtc                                      open the window
   roomrtc config.ron rtc.example.org           … with these settings, at this server
   roomrtc --video test --audio test            … and send the test picture and tone
+  roomrtc record call.jsonl                    … and record its calls, for a bug report
+  roomrtc replay call.jsonl                    run a recorded call again
   roomrtc headless --help                      the same client for scripts, without a window
 
 Without CONFIG the settings come from ./config.ron, else from roomrtc/config.ron in your configuration
@@ -41,6 +43,15 @@ Every line of output is one JSON object; commands are read from the standard inp
 docs/headless.md lists them all.
 
 Exit status: 0 if what was asked for happened, 1 if not, 2 if the command line or the settings are wrong.";
+
+const RECORD_HELP: &str = "\
+A recording has every control message, the headers of media packets, timers and restarts, each with its time. It has
+no picture, no sound, no name, no password and no key, and addresses only if you ask for them. In the window the
+actors (F12) have a button that records the running call.";
+
+const REPLAY_HELP: &str = "\
+Exit status: 0 if the machines of this program do what those of the recording did, 1 if not; the first difference is
+printed. 2 if the file is no recording; the line that is wrong is named.";
 
 /// Video calls over a server of your own.
 #[derive(Debug, Parser)]
@@ -61,6 +72,34 @@ pub enum Mode {
     /// The same client without a window, for scripts, tests and bots
     #[command(after_help = HEADLESS_EXAMPLES)]
     Headless(Box<Headless>),
+    /// The window, with its calls recorded into a file: what a bug report needs
+    #[command(after_help = RECORD_HELP)]
+    Record(Box<Record>),
+    /// Run the machines of a recorded call again, and tell the first difference
+    #[command(after_help = REPLAY_HELP)]
+    Replay(Replay),
+}
+
+/// `roomrtc record FILE`.
+#[derive(Args, Debug)]
+pub struct Record {
+    /// The recording; a file that is there is replaced
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write addresses too: of this machine, the other party and the servers
+    #[arg(long)]
+    pub addresses: bool,
+    /// See [`Window`].
+    #[command(flatten)]
+    pub window: Window,
+}
+
+/// `roomrtc replay FILE`.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// Settings and server, as every mode takes them.
@@ -210,6 +249,12 @@ pub struct Headless {
     #[arg(long, help_heading = "Files")]
     pub reject_files: bool,
 
+    /// Record the calls into this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub record: Option<PathBuf>,
+    /// Write addresses into the recording too
+    #[arg(long, help_heading = "Output", requires = "record")]
+    pub record_addresses: bool,
     /// Time between two `stats` lines; 0 for none
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1", help_heading = "Output")]
     pub stats_interval: Duration,
@@ -329,7 +374,7 @@ mod tests {
     fn headless(line: &str) -> Headless {
         match parse(line).unwrap().mode {
             Some(Mode::Headless(headless)) => *headless,
-            None => panic!("not headless"),
+            _ => panic!("not headless"),
         }
     }
 
@@ -374,6 +419,24 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_is_made_in_the_window_and_without_it_and_run_again() {
+        let cli =
+            parse("roomrtc record call.jsonl --addresses config.ron host:1 --user ana --password-env P")
+                .unwrap();
+        let Some(Mode::Record(record)) = cli.mode else {
+            panic!("not recording")
+        };
+        assert_eq!((record.file, record.addresses), ("call.jsonl".into(), true));
+        assert_eq!(record.window.server.as_deref(), Some("host:1"));
+        let asked = headless("roomrtc headless --user ana --password-env P --record call.jsonl");
+        assert_eq!(asked.record, Some("call.jsonl".into()));
+        let Some(Mode::Replay(replay)) = parse("roomrtc replay call.jsonl").unwrap().mode else {
+            panic!("no replay")
+        };
+        assert_eq!(replay.file, PathBuf::from("call.jsonl"));
+    }
+
+    #[test]
     fn whose_calls_are_taken() {
         for (word, expected) in [
             ("any", Answer::Any),
@@ -397,6 +460,9 @@ mod tests {
             "roomrtc headless --user a --password-env P --video no-such-file.mp4",
             "roomrtc headless --user a --password-env P --duration -1",
             "roomrtc --user ana",
+            "roomrtc record",
+            "roomrtc replay",
+            "roomrtc headless --user a --password-env P --record-addresses",
             "roomrtc --server-fingerprint sha256:12",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use roomrtc_actors::client::ClientHandle;
+use roomrtc_actors::recorder::State;
 use roomrtc_actors::stats::CallStats;
 use roomrtc_actors::ui_bridge::{Command, Password};
 use roomrtc_actors::unfinished_call::UnfinishedCall;
@@ -29,6 +30,7 @@ use order::{Meaning, Order};
 use report::Report;
 
 use crate::cli;
+use crate::recording::CallRecorder;
 
 /// How long the client may take to say goodbye.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -40,8 +42,15 @@ const ORDERS: usize = 64;
 const STATS_SLACK: Duration = Duration::from_millis(100);
 
 /// Runs until what the command line asks for has happened, or cannot.
-pub fn run(client: ClientHandle, cli: &cli::Headless, config: &Config, password: Password) -> ExitCode {
+pub fn run(
+    client: ClientHandle,
+    recorder: CallRecorder,
+    cli: &cli::Headless,
+    config: &Config,
+    password: Password,
+) -> ExitCode {
     let asked = asked(cli, config, password);
+    recorder.hide(&cli.user);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -49,7 +58,7 @@ pub fn run(client: ClientHandle, cli: &cli::Headless, config: &Config, password:
             return ExitCode::FAILURE;
         }
     };
-    let verdict = runtime.block_on(Headless::new(client, asked, cli.stats_interval).live());
+    let verdict = runtime.block_on(Headless::new(client, recorder, asked, cli.stats_interval).live());
     // A thread that waits for the standard input is left behind.
     runtime.shutdown_background();
     match verdict {
@@ -88,6 +97,7 @@ fn asked(cli: &cli::Headless, config: &Config, password: Password) -> Asked {
 /// A run.
 struct Headless {
     client: ClientHandle,
+    recorder: CallRecorder,
     agenda: Agenda,
     first: Vec<Step>,
     timers: HashMap<Timer, Instant>,
@@ -107,11 +117,12 @@ struct Saved {
 }
 
 impl Headless {
-    fn new(client: ClientHandle, asked: Asked, stats_interval: Duration) -> Self {
+    fn new(client: ClientHandle, recorder: CallRecorder, asked: Asked, stats_interval: Duration) -> Self {
         let (agenda, first) = Agenda::new(asked);
         let (pictures, saved) = mpsc::channel(ORDERS);
         Headless {
             client,
+            recorder,
             agenda,
             first,
             timers: HashMap::new(),
@@ -130,6 +141,8 @@ impl Headless {
             return Err("somebody else listens to the client".into());
         };
         let mut stats = self.client.stats();
+        let mut recording = self.recorder.state();
+        recording.mark_changed();
         let mut orders = listen();
         let (mut interrupt, mut terminate) =
             match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
@@ -154,6 +167,7 @@ impl Headless {
                 Some(line) = orders.recv() => self.order(&line),
                 _ = interrupt.recv() => self.agenda.quit(),
                 _ = terminate.recv() => self.agenda.quit(),
+                Ok(()) = recording.changed() => recorded(&mut recording),
                 Ok(()) = stats.changed() => self.figures(&mut stats),
                 () = sleep_until(wake) => match next {
                     Some((_, Some(timer))) => {
@@ -166,6 +180,11 @@ impl Headless {
                 },
             };
             self.take(steps);
+        }
+        self.recorder.stop();
+        if recording.has_changed().unwrap_or_default() {
+            let last = recorded(&mut recording);
+            self.take(last);
         }
         self.agenda.verdict()
     }
@@ -227,6 +246,15 @@ impl Headless {
             Ok(Meaning::Command(command)) => vec![Step::Command(command)],
             Ok(Meaning::Screenshot(path)) => vec![Step::Screenshot(path)],
             Ok(Meaning::Inspect(request)) => inspect(request).into_iter().collect(),
+            Ok(Meaning::Record(file, addresses)) => {
+                // What goes wrong is told as what became of it.
+                let _ = self.recorder.start(&file, addresses);
+                Vec::new()
+            }
+            Ok(Meaning::StopRecording) => {
+                self.recorder.stop();
+                Vec::new()
+            }
             Ok(Meaning::Quit) => self.agenda.quit(),
             Err(error) => vec![Step::Report(Report::error("bad_command", error))],
         }
@@ -267,6 +295,15 @@ impl Headless {
             }
         });
     }
+}
+
+/// What became of the recording.
+fn recorded(recording: &mut watch::Receiver<State>) -> Vec<Step> {
+    let state = recording.borrow_and_update();
+    Report::of_recording(&state)
+        .map(Step::Report)
+        .into_iter()
+        .collect()
 }
 
 /// Asks about the actors, or orders one about; the answer is a report.

@@ -2,7 +2,8 @@
 //!
 //! Reading order for the window: [`app`] (the root), [`bridge`] (its end of the client), [`session`], [`screen`],
 //! [`panel`], [`overlay`], then the pieces: [`widget`], [`theme`], [`font`], [`icon`], [`words`]. Without a window:
-//! [`headless`]. Both are asked for on the command line: [`cli`].
+//! [`headless`]. Both are asked for on the command line: [`cli`]. Calls are recorded by either ([`recording`]) and run
+//! again ([`replay`]).
 
 pub mod app;
 pub mod bridge;
@@ -16,7 +17,9 @@ pub mod notification;
 pub mod overlay;
 pub mod panel;
 pub mod recent;
+pub mod recording;
 pub mod renderer;
+pub mod replay;
 pub mod ring;
 pub mod saved;
 pub mod screen;

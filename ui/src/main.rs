@@ -9,11 +9,13 @@ use anyhow::Context;
 use clap::Parser;
 use iced::Size;
 use roomrtc::app::{Errand, WindowSettings};
-use roomrtc::cli::{Cli, Headless, Mode, Settings, Window};
+use roomrtc::cli::{Cli, Headless, Mode, Record, Settings, Window};
 use roomrtc::habits::Habits;
-use roomrtc::{app, headless, renderer};
+use roomrtc::recording::{CallRecorder, words};
+use roomrtc::{app, headless, renderer, replay};
 use roomrtc_actors::call::engine::Engine;
 use roomrtc_actors::client::{self, ClientHandle, ClientSetup};
+use roomrtc_actors::recorder::Recorder;
 use roomrtc_actors::ui_bridge::{MediaChoice, Password};
 use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::config::Config;
@@ -27,7 +29,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.mode {
         Some(Mode::Headless(headless)) => without_window(headless),
-        None => in_window(&cli.window),
+        Some(Mode::Record(record)) => in_window(&record.window, Some(record)),
+        Some(Mode::Replay(asked)) => replay::run(&asked.file),
+        None => in_window(&cli.window, None),
     };
     result.unwrap_or_else(|error| {
         eprintln!("roomrtc: {error:#}");
@@ -38,11 +42,18 @@ fn main() -> ExitCode {
 fn without_window(cli: &Headless) -> anyhow::Result<ExitCode> {
     let config = Config::load(cli.config.as_deref(), &cli.settings.set)?.config;
     let password = password(&cli.password_env)?;
-    let (client, _telemetry) = start(&config, &cli.settings, cli.media.choice(&config))?;
-    Ok(headless::run(client, cli, &config, password))
+    let recorder = Recorder::default();
+    let calls = CallRecorder::new(recorder.clone(), &config);
+    let (client, _telemetry) = start(&config, &cli.settings, cli.media.choice(&config), recorder)?;
+    if let Some(file) = &cli.record {
+        calls
+            .start(file, cli.record_addresses)
+            .map_err(anyhow::Error::msg)?;
+    }
+    Ok(headless::run(client, calls, cli, &config, password))
 }
 
-fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
+fn in_window(cli: &Window, record: Option<&Record>) -> anyhow::Result<ExitCode> {
     let config = Config::load(cli.config.as_deref(), &cli.settings.set)?.config;
     let screen = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"];
     anyhow::ensure!(
@@ -81,8 +92,19 @@ fn in_window(cli: &Window) -> anyhow::Result<ExitCode> {
         position: cli.window_at,
         habits,
     };
-    let (client, _telemetry) = start(&config, &cli.settings, media)?;
-    app::run(client, settings)?;
+    let recorder = Recorder::default();
+    let calls = CallRecorder::new(recorder.clone(), &config);
+    let (client, _telemetry) = start(&config, &cli.settings, media, recorder)?;
+    if let Some(record) = record {
+        calls
+            .start(&record.file, record.addresses)
+            .map_err(anyhow::Error::msg)?;
+    }
+    app::run(client, calls.clone(), settings)?;
+    calls.stop();
+    if record.is_some() {
+        println!("{}", words(&calls.state().borrow()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -91,11 +113,13 @@ fn start(
     config: &Config,
     settings: &Settings,
     media: MediaChoice,
+    recorder: Recorder,
 ) -> anyhow::Result<(ClientHandle, Telemetry)> {
     let telemetry = telemetry::start(&config.logging, &config.client.data_folder())?;
     Directory::allow_chaos(config.debug.chaos);
     let config = Arc::new(config.clone());
     let engine = Engine::new(config.clone()).context("no certificate for calls")?;
+    let engine = engine.recorded_by(recorder);
     let setup = ClientSetup {
         config,
         media,

@@ -82,6 +82,7 @@ impl App {
 
     fn logged_in(&mut self, user: String, resumed: bool, now: Instant) {
         self.session.user.clone_from(&user);
+        self.bridge.actors.hide(&user);
         self.session.connection = ConnectionState::Connected;
         if let Screen::Login(login) = &self.screen {
             self.session.server = login.server().to_owned();
@@ -194,6 +195,7 @@ impl App {
 
     fn call_ended(&mut self, user: &str, reason: &CallEnd, now: Instant) -> Task<Message> {
         self.ring.stop();
+        self.bridge.actors.call_over();
         let missed = self.incoming.take().is_some();
         let answered = match &self.screen {
             Screen::Call(call) => Some((call.is_incoming(), call.length(now).unwrap_or_default())),

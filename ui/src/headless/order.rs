@@ -53,6 +53,14 @@ pub(super) enum Order {
     },
     /// Let an actor handle nothing for a time.
     Pause { actor: String, ms: u64 },
+    /// Record calls into a file, in place of the recording before.
+    Record {
+        file: PathBuf,
+        #[serde(default)]
+        addresses: bool,
+    },
+    /// End the recording.
+    StopRecording {},
     /// Hang up, log out and end.
     Quit {},
 }
@@ -66,6 +74,10 @@ pub(super) enum Meaning {
     Screenshot(PathBuf),
     /// About the actors.
     Inspect(Request),
+    /// A recording to begin, perhaps with addresses.
+    Record(PathBuf, bool),
+    /// No recording any more.
+    StopRecording,
     /// The end.
     Quit,
 }
@@ -103,6 +115,8 @@ impl Order {
             Order::Actors {} => return Meaning::Inspect(Request::Actors {}),
             Order::Crash { actor, how } => return Meaning::Inspect(Request::Crash { actor, how }),
             Order::Pause { actor, ms } => return Meaning::Inspect(Request::Pause { actor, ms }),
+            Order::Record { file, addresses } => return Meaning::Record(file, addresses),
+            Order::StopRecording {} => return Meaning::StopRecording,
             Order::Quit {} => return Meaning::Quit,
         })
     }
@@ -129,7 +143,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 19, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 21, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }

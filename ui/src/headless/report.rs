@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use roomrtc_actors::recorder::State;
 use roomrtc_actors::stats::{CallStats, MediaGaps};
 use roomrtc_actors::ui_bridge::{CallEnd, FileEnd, FileEvent, Notice, SetupTimes, TransferId};
 use roomrtc_kit::MeterView;
@@ -79,6 +80,17 @@ pub(super) enum Report {
         actor: String,
         reason: String,
         gap_ms: MediaGaps,
+    },
+    /// What becomes of a recording.
+    Recording {
+        file: PathBuf,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lost: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// Every actor's mailbox.
     Actors { actors: Vec<MeterView> },
@@ -162,6 +174,7 @@ impl Report {
             Report::Screenshot { .. } => "screenshot",
             Report::Notice { .. } => "notice",
             Report::Restarted { .. } => "restarted",
+            Report::Recording { .. } => "recording",
             Report::Actors { .. } => "actors",
             Report::Ended { .. } => "ended",
             Report::Error { .. } => "error",
@@ -177,6 +190,42 @@ impl Report {
             report: self,
         };
         serde_json::to_string(&line).expect("reports hold nothing that is not JSON")
+    }
+}
+
+impl Report {
+    /// What there is to say of a recorder, unless it never did anything.
+    pub(super) fn of_recording(recorder: &State) -> Option<Self> {
+        let report = |file: &PathBuf, state| Report::Recording {
+            file: file.clone(),
+            state,
+            bytes: None,
+            lost: None,
+            detail: None,
+        };
+        Some(match recorder {
+            State::Off => return None,
+            State::Recording { file } => report(file, "recording"),
+            State::Done {
+                file,
+                bytes,
+                lost,
+                full,
+            } => Report::Recording {
+                file: file.clone(),
+                state: if *full { "full" } else { "done" },
+                bytes: Some(*bytes),
+                lost: Some(*lost),
+                detail: None,
+            },
+            State::Failed { file, why } => Report::Recording {
+                file: file.clone(),
+                state: "failed",
+                bytes: None,
+                lost: None,
+                detail: Some(why.clone()),
+            },
+        })
     }
 }
 

@@ -134,6 +134,13 @@ fn samples() -> Vec<Report> {
                 video: Some(1),
             },
         },
+        Report::Recording {
+            file: "p".into(),
+            state: "done",
+            bytes: Some(1),
+            lost: Some(0),
+            detail: Some(text()),
+        },
         Report::Actors {
             actors: vec![actor()],
         },

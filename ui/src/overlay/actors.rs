@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use iced::widget::{column, container, row, space as gap, text};
 use iced::{Center, Element, Fill};
+use roomrtc_actors::recorder::State;
 use roomrtc_kit::Order;
 use roomrtc_kit::watch::{Column, Model};
 
 use crate::bridge::Actors;
-use crate::theme::{self, dim, size, space};
+use crate::recording::words;
+use crate::theme::{self, Tone, dim, size, space};
 use crate::widget::{action, icon_button, key_cap, line, tab};
 use crate::{font, icon};
 
@@ -87,6 +89,8 @@ pub enum Message {
     Order(Order),
     /// Order the supervisor of the chosen actor to end, and everything below it.
     StopSubtree,
+    /// Record the running call, or end that.
+    Record,
     /// Close the overlay.
     Close,
 }
@@ -152,6 +156,10 @@ impl ActorsPanel {
                     self.actors.order(&supervisor.view.name, Order::Stop);
                 }
             }
+            Message::Record => {
+                let recording = matches!(self.actors.recording(), Some(State::Recording { .. }));
+                self.actors.record(!recording);
+            }
             Message::Close => return Action::Close,
         }
         Action::None
@@ -188,12 +196,30 @@ impl ActorsPanel {
             .spacing(space::M)
             .into(),
         };
-        container(column![self.head(width), body].spacing(space::M))
+        container(column![self.head(width), self.recording(), body].spacing(space::M))
             .padding(space::L)
             .width(Fill)
             .height(Fill)
             .style(theme::floating)
             .into()
+    }
+
+    /// The button that records, and what there is to say about it; nothing where there is nothing to record.
+    fn recording(&self) -> Option<Element<'_, Message>> {
+        let state = self.actors.recording()?;
+        let recording = matches!(state, State::Recording { .. });
+        let (label, style): (_, fn(&_, _) -> _) = match recording {
+            true => ("Stop recording", theme::primary),
+            false => ("Record", theme::secondary),
+        };
+        let words = text(words(&state)).size(size::SMALL);
+        let words = match state {
+            State::Failed { .. } => words.style(theme::toned(Tone::Warning)),
+            State::Off | State::Recording { .. } | State::Done { .. } => words.style(theme::muted),
+        };
+        let button = action(None, label, style, Some(Message::Record)).id("actors/record");
+        let strip = row![button, words].spacing(space::M).align_y(Center);
+        Some(strip.into())
     }
 
     fn head(&self, width: f32) -> Element<'_, Message> {

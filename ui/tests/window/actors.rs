@@ -12,8 +12,12 @@ use iced::keyboard::key::Named;
 use roomrtc::app::{Message, WindowSettings};
 use roomrtc::bridge::Actors;
 use roomrtc::overlay::actors;
+use roomrtc::recording::words;
 use roomrtc::saved::Saved;
+use roomrtc_actors::recorder::State;
+use roomrtc_actors::ui_bridge::{CallEnd, CallEvent};
 use roomrtc_kit::{MeterView, Order};
+use roomrtc_protocol::signaling::messages::EndReason;
 
 use crate::fixture::{Window, settings};
 
@@ -23,6 +27,7 @@ pub(crate) struct ActorsStage {
     looks: AtomicU64,
     watched: AtomicBool,
     chaos: AtomicBool,
+    recording: Mutex<State>,
     orders: Mutex<Vec<(String, Order)>>,
 }
 
@@ -77,6 +82,27 @@ impl Actors for ActorsStage {
             .lock()
             .expect("not poisoned")
             .push((name.to_owned(), order));
+    }
+
+    fn recording(&self) -> Option<State> {
+        Some(self.recording.lock().expect("not poisoned").clone())
+    }
+
+    fn record(&self, on: bool) {
+        let file = "/home/ana/recordings/call-1.jsonl".into();
+        *self.recording.lock().expect("not poisoned") = match on {
+            true => State::Recording { file },
+            false => State::Done {
+                file,
+                bytes: 2_412_334,
+                lost: 0,
+                full: false,
+            },
+        };
+    }
+
+    fn call_over(&self) {
+        self.record(false);
     }
 }
 
@@ -193,6 +219,27 @@ fn a_filter_and_a_column_order_the_list() {
     let mut window = opened();
     window.type_into(actors::FILTER, "nobody");
     assert!(window.shows("No actor has such a name."));
+}
+
+#[test]
+fn a_call_is_recorded_by_a_button_that_tells_where_until_it_is_over() {
+    let mut window = opened();
+    assert!(window.shows(&words(&State::Off)));
+    window.press("actors/record");
+    assert!(window.shows("Recording into /home/ana/recordings/call-1.jsonl"));
+    assert!(window.shows("Stop recording"));
+    window.snapshot("actors-recording");
+    window.press("actors/record");
+    assert!(window.shows("Recorded 2.4 MB: /home/ana/recordings/call-1.jsonl."));
+    window.press("actors/record");
+    window.call(CallEvent::Ended {
+        user: "ben".into(),
+        reason: CallEnd::Signaled(EndReason::HungUp),
+    });
+    assert!(matches!(
+        *window.stage.recording.lock().expect("not poisoned"),
+        State::Done { .. }
+    ));
 }
 
 #[test]
