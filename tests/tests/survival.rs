@@ -426,3 +426,23 @@ fn a_relayed_call_goes_on_by_the_same_relay_when_the_ice_agent_dies_and_by_anoth
     }
     Ok(())
 }
+
+#[test]
+fn a_call_relayed_over_tcp_goes_on_by_another_relay_when_the_thread_of_the_network_hangs() -> Result<()> {
+    let turn = TurnServer::start()?;
+    let server = turn.server(&["tcp"])?;
+    let watchful = ["--set", "client.hang_timeout_ms=1000"];
+    let options = [&SEEN_BY_RELAY_ALONE[..], &CHAOS, &watchful].concat();
+    let mut clients = pair(&server, &options, &options)?;
+    let before = hears_and_sees(&mut clients[0])?["transport"]["local"].clone();
+    clients[0].order(&json!({"do": "crash", "actor": "call/rtcp_reporter", "how": "hang"}))?;
+    clients[0].wait_until("that another relay is used", |line| {
+        let transport = &line["transport"];
+        transport["pair"] == "relay/relay" && transport["local"] != before
+    })?;
+    for client in &mut clients {
+        hears_and_sees(client)?;
+        ensure!(client.events("ended").count() == 0, "the call ended");
+    }
+    Ok(())
+}

@@ -211,12 +211,15 @@ impl IceAgent {
 
     /// A new life: what the servers gave to the last one is still ours.
     pub(super) fn take_over_relays(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        for stream in self.relaying.streams() {
+            match stream.is_carried_here() {
+                true => drop(ctx.spawn(Streaming(stream))),
+                false => self.stream_ended(stream.link(), ctx),
+            }
+        }
         let allocated: Vec<_> = self.relaying.relays().allocated().collect();
         for (relayed, link) in allocated {
             self.agent.add_relayed(now, relayed, link.local);
-        }
-        for stream in self.relaying.streams() {
-            ctx.spawn(Streaming(stream));
         }
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) struct Stream {
     link: Link,
+    /// Whose task carries it.
+    carrier: ThreadId,
     outgoing: mpsc::Sender<Bytes>,
     incoming: Arc<Mutex<mpsc::Receiver<Bytes>>>,
 }
@@ -62,6 +65,7 @@ impl Stream {
         actix_rt::spawn(carry(stream, to_write, read));
         Stream {
             link,
+            carrier: thread::current().id(),
             outgoing,
             incoming: Arc::new(Mutex::new(incoming)),
         }
@@ -70,6 +74,11 @@ impl Stream {
     /// Between which addresses it goes.
     pub(super) fn link(&self) -> Link {
         self.link
+    }
+
+    /// Whether this very thread carries it. Another one was replaced, for it hung: nothing comes from there any more.
+    pub(super) fn is_carried_here(&self) -> bool {
+        self.carrier == thread::current().id()
     }
 
     /// Writes this; false if there is no room, or it has ended.
