@@ -9,10 +9,11 @@
 //!
 //! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its trains), [`batch`] (what one read
 //! has for the others), [`waiting`] (for something to read, for room to write), [`receiving`], this file, [`roaming`]
-//! (addresses come and go), [`servers`], [`streams`] and [`relaying`] (STUN and TURN servers).
+//! (addresses come and go), [`peer_candidates`], [`servers`], [`streams`] and [`relaying`] (STUN and TURN servers).
 
 mod batch;
 pub(crate) mod interfaces;
+mod peer_candidates;
 mod receiving;
 mod relaying;
 mod roaming;
@@ -33,11 +34,12 @@ use roomrtc_kit::config::{Ice, Network};
 use roomrtc_kit::{Deadline, Directory, Exit, Keep, Port, Timed};
 use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::ice::{
-    self, Event, IceCredentials, Link, Output, SelectedPair, Settings, Transmit, Transport,
+    self, Event, IceCredentials, Link, Names, Output, SelectedPair, Settings, Transmit, Transport,
 };
 use roomrtc_protocol::signaling::messages::IceServer;
-use tracing::{debug, info, trace, warn};
+use tracing::{info, trace, warn};
 
+use peer_candidates::Group;
 use relaying::Relaying;
 use roaming::bind_sockets;
 pub use socket::Bound;
@@ -189,6 +191,10 @@ pub struct IceAgent {
     asking: usize,
     /// What the agent knows of that.
     relays_awaited: bool,
+    /// Of the peer's candidates, instead of addresses.
+    names: Names,
+    /// Where they are asked for, once there was one.
+    group: Option<Arc<Group>>,
     /// What waits for room in the socket.
     pending: VecDeque<Bytes>,
     waiting_for_room: bool,
@@ -228,6 +234,8 @@ impl IceAgent {
             relaying: resume.relaying.clone(),
             asking: 0,
             relays_awaited: false,
+            names: Names::default(),
+            group: None,
             resume,
             bereft,
             refused: Vec::new(),
@@ -294,7 +302,7 @@ impl IceAgent {
                     Output::Event(event) => self.tell(event),
                 }
             }
-            if !self.drive_relays() {
+            if !(self.drive_relays() | self.drive_names(ctx)) {
                 break;
             }
         }
@@ -302,7 +310,8 @@ impl IceAgent {
             self.send_pending(ctx);
         }
         let relays = self.relaying.relays().next_timeout();
-        let next = self.agent.next_timeout().into_iter().chain(relays).min();
+        let nexts = [self.agent.next_timeout(), relays, self.names.next_timeout()];
+        let next = nexts.into_iter().flatten().min();
         self.deadline.arm(next, ctx);
     }
 
@@ -486,6 +495,7 @@ impl Timed for IceAgent {
     fn due(&mut self, now: Instant, ctx: &mut Self::Context) {
         self.relaying.relays().handle_timeout(now);
         self.agent.handle_timeout(now);
+        self.names.handle_timeout(now);
         self.drive(ctx);
     }
 }
@@ -503,32 +513,6 @@ impl Handler<SetRemoteCredentials> for IceAgent {
         self.resume.remote = Some(remote.clone());
         self.keep();
         self.meet(Instant::now(), remote);
-        self.drive(ctx);
-    }
-}
-
-impl Handler<AddRemoteCandidate> for IceAgent {
-    type Result = ();
-
-    fn handle(&mut self, AddRemoteCandidate { candidate }: AddRemoteCandidate, ctx: &mut Self::Context) {
-        let now = Instant::now();
-        self.setup.recorder.note("peer's candidate", || candidate.clone());
-        match self.agent.add_remote_candidate(now, &candidate) {
-            Ok(None) => {}
-            Ok(Some(_)) if self.resume.candidates.contains(&candidate) => {}
-            Ok(Some(address)) => {
-                self.relaying.relays().permit(now, address.ip());
-                self.resume.candidates.push(candidate);
-                let excess = self
-                    .resume
-                    .candidates
-                    .len()
-                    .saturating_sub(self.setup.ice.max_remote_candidates);
-                self.resume.candidates.drain(..excess);
-                self.keep();
-            }
-            Err(error) => debug!(%error, "a candidate of the peer is not used"),
-        }
         self.drive(ctx);
     }
 }

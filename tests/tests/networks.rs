@@ -1,9 +1,11 @@
 //! Calls across networks: machines of their own, joined by virtual cables and routers.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use roomrtc_tests::harness::guest::{guest_hears_and_sees, inviter_at, join};
 use roomrtc_tests::harness::internet::{self, Internet, Router};
+use roomrtc_tests::harness::neighbours::{self, Neighbours};
 use roomrtc_tests::harness::stories::{MEDIA, hears_and_sees};
-use roomrtc_tests::harness::{Server, TurnServer};
+use roomrtc_tests::harness::{Browser, Server, TurnServer};
 use roomrtc_tests::interface_switch;
 use serde_json::Value;
 
@@ -82,4 +84,22 @@ fn where_only_tls_on_port_443_gets_through_the_call_is_relayed_over_that() -> Re
 #[test]
 fn where_there_is_only_ipv6_nothing_is_missing() -> Result<()> {
     call_from_behind([Router::Ipv6; 2], &["udp"], |pair| pair == "host/host")
+}
+
+/// The inviter's machine lets nothing in that it has not asked for, and the guest's browser, which may not use any device,
+/// tells a name in the place of its address.
+#[test]
+fn a_guest_whose_browser_hides_its_address_is_found_by_name() -> Result<()> {
+    let Some(neighbours) = Neighbours::build()? else {
+        return Ok(());
+    };
+    let server = Server::start_at(neighbours.ana(), neighbours::ANA, &[])?;
+    let (mut ana, url) = inviter_at(neighbours.ana(), &server, &[])?;
+    neighbours.close_ana()?;
+    let mut browser = Browser::refusing_at(neighbours.ben())?;
+    join(&mut browser, &url)?;
+    guest_hears_and_sees(&mut browser)?;
+    let second = ana.wait_for("stats")?;
+    ensure!(second["transport"]["pair"] == "host/host", "{second}");
+    Ok(())
 }

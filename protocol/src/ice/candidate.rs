@@ -13,7 +13,7 @@ pub enum CandidateError {
     /// Not `candidate:…` as in RFC 8839 §5.1.
     #[error("the candidate is malformed")]
     Malformed,
-    /// A host name (mDNS, as browsers hide addresses with); only addresses are used.
+    /// A host name; only addresses are used, and what [`mdns`](super::mdns) makes of names.
     #[error("the candidate has a host name instead of an address")]
     HostName,
     /// Not UDP.
@@ -32,16 +32,9 @@ pub enum CandidateError {
 /// # Errors
 /// If it is malformed or cannot be used here; candidates of later inventions are no reason to end a call.
 pub fn parse(text: &str) -> Result<Candidate, CandidateError> {
-    const ADDRESS_FIELD: usize = 4;
     let text = text.trim();
     let text = text.strip_prefix("a=").unwrap_or(text);
-    if text.len() > MAX_LENGTH {
-        return Err(CandidateError::Malformed);
-    }
-    let address = text
-        .split_whitespace()
-        .nth(ADDRESS_FIELD)
-        .ok_or(CandidateError::Malformed)?;
+    let address = address_field(text).ok_or(CandidateError::Malformed)?;
     if address.parse::<IpAddr>().is_err() {
         return Err(CandidateError::HostName);
     }
@@ -53,6 +46,13 @@ pub fn parse(text: &str) -> Result<Candidate, CandidateError> {
         return Err(CandidateError::BadAddress);
     }
     Ok(candidate)
+}
+
+/// The address of a candidate, or the name in its place; `None` if there is none, or the text is too long.
+pub(super) fn address_field(text: &str) -> Option<&str> {
+    const ADDRESS_FIELD: usize = 4;
+    let text = Some(text).filter(|text| text.len() <= MAX_LENGTH)?;
+    text.split_whitespace().nth(ADDRESS_FIELD)
 }
 
 /// Whether checks may be sent to an address a peer names. Link-local IPv6 would need the name of an interface.

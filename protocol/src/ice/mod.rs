@@ -1,7 +1,7 @@
 //! Interactive Connectivity Establishment (RFC 8445) with trickling (RFC 8838) and consent (RFC 7675).
 //!
 //! Reading order: [`credentials`], [`candidate`] (what is signaled), [`server_uri`] (where the servers are), [`gathering`]
-//! (server-reflexive candidates), [`relay`] (relayed ones),
+//! (server-reflexive candidates), [`relay`] (relayed ones), [`mdns`] (the peer's hidden ones),
 //! [`consent`] (is the peer still there?), [`interface`] (settings, events, outputs), [`agent`] (the machine an actor
 //! drives; the checks themselves are done by crate `is`).
 //!
@@ -19,6 +19,7 @@ pub mod consent;
 pub mod credentials;
 pub mod gathering;
 pub mod interface;
+pub mod mdns;
 pub mod relay;
 pub mod server_uri;
 
@@ -27,6 +28,7 @@ pub use candidate::CandidateError;
 pub use credentials::{CredentialsError, IceCredentials};
 pub use gathering::reaches;
 pub use interface::{Event, Output, SelectedPair, Settings, State, Transmit};
+pub use mdns::{Names, NamesOutput};
 pub use relay::{Forwarded, Link, RelayLogin, RelayOutput, Relays, Transport};
 pub use server_uri::{ServerKind, ServerUri};
 

@@ -1,20 +1,16 @@
 //! Chromium without a screen, with a camera and a microphone of its own making, driven over the DevTools protocol.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::programs::PATIENCE;
 
@@ -32,21 +28,25 @@ const FLAGS: [&str; 13] = [
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",
     "--auto-select-desktop-capture-source=Entire screen",
-    "--remote-debugging-port=0",
+    "--remote-debugging-pipe",
 ];
+/// Chromium is driven over the file descriptors 3 and 4; nobody reads what else it says.
+const BY_PIPES: &str = "exec chromium \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
+/// Ends a message.
+const END: u8 = 0;
+/// Messages that wait to be read.
+const MESSAGES: usize = 256;
 /// Cameras and microphones are granted without asking, or refused.
 const GRANT: &str = "--use-fake-ui-for-media-stream";
 const REFUSE: &str = "--deny-permission-prompts";
-/// What Chromium says before the address it can be driven at.
-const LISTENING: &str = "DevTools listening on ";
 /// Between two looks at a page.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A browser with one window, ended when dropped.
 pub struct Browser {
-    runtime: Runtime,
     child: Child,
-    devtools: WebSocketStream<TcpStream>,
+    orders_to: ChildStdin,
+    said: Receiver<Value>,
     /// The window.
     session: String,
     orders: u64,
@@ -59,7 +59,7 @@ impl Browser {
     /// # Errors
     /// If the package `chromium` is not there.
     pub fn start() -> Result<Self> {
-        Browser::with(GRANT)
+        Browser::with(GRANT, None)
     }
 
     /// Starts one whose user grants nothing.
@@ -67,36 +67,37 @@ impl Browser {
     /// # Errors
     /// As [`Browser::start`].
     pub fn refusing() -> Result<Self> {
-        Browser::with(REFUSE)
+        Browser::with(REFUSE, None)
     }
 
-    fn with(permission: &str) -> Result<Self> {
+    /// The same on a machine of its own.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn refusing_at(machine: &str) -> Result<Self> {
+        Browser::with(REFUSE, Some(machine))
+    }
+
+    fn with(permission: &str, machine: Option<&str>) -> Result<Self> {
         let folder = TempDir::new()?;
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
-        let mut child = Command::new("chromium")
+        let elsewhere = machine.map(|machine| ["ip", "netns", "exec", machine]);
+        let mut words = elsewhere
+            .into_iter()
+            .flatten()
+            .chain(["sh", "-c", BY_PIPES, "sh"]);
+        let mut child = Command::new(words.next().context("a program")?)
+            .args(words)
             .args(FLAGS)
             .args([permission, &profile, "about:blank"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .context("chromium (the package of that name)")?;
-        let said = child.stderr.take().context("stderr is piped")?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let connected = address(said).and_then(|address| runtime.block_on(connect(&address)));
-        let devtools = match connected {
-            Ok(devtools) => devtools,
-            Err(error) => {
-                end(&mut child);
-                return Err(error);
-            }
-        };
         let mut browser = Browser {
-            runtime,
+            orders_to: child.stdin.take().context("it is piped")?,
+            said: listen(child.stdout.take().context("it is piped")?),
             child,
-            devtools,
             session: String::new(),
             orders: 0,
             folder,
@@ -130,24 +131,18 @@ impl Browser {
         if !self.session.is_empty() {
             order["sessionId"] = json!(self.session);
         }
-        let (id, devtools) = (self.orders, &mut self.devtools);
-        let answer = async {
-            devtools.send(Message::text(order.to_string())).await?;
-            while let Some(message) = devtools.next().await {
-                let said: Value = match message? {
-                    Message::Text(text) => serde_json::from_str(&text)?,
-                    _ => continue,
-                };
-                if said["id"] == id {
-                    return Ok(said);
-                }
+        let mut line = serde_json::to_vec(&order)?;
+        line.push(END);
+        self.orders_to.write_all(&line).context("Chromium has ended")?;
+        let end = Instant::now() + PATIENCE;
+        let answer = loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let said = self.said.recv_timeout(left);
+            let said = said.with_context(|| format!("no answer to {method}"))?;
+            if said["id"] == self.orders {
+                break said;
             }
-            bail!("Chromium has ended")
         };
-        let answer = self
-            .runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, answer).await })
-            .with_context(|| format!("no answer to {method}"))??;
         ensure!(answer["error"].is_null(), "{method}: {}", answer["error"]);
         Ok(answer["result"].clone())
     }
@@ -266,22 +261,18 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Where Chromium says it can be driven.
-fn address(said: ChildStderr) -> Result<String> {
-    let mut lines = BufReader::new(said).lines().map_while(Result::ok);
-    let address = lines
-        .find_map(|line| line.strip_prefix(LISTENING).map(str::to_owned))
-        .context("chromium ended before it listened")?;
-    // What it says later is of no interest, but must be read.
-    std::thread::spawn(move || lines.for_each(drop));
-    Ok(address)
-}
-
-async fn connect(address: &str) -> Result<WebSocketStream<TcpStream>> {
-    let host = address
-        .strip_prefix("ws://")
-        .and_then(|rest| rest.split('/').next());
-    let stream = TcpStream::connect(host.context("an address")?).await?;
-    let (devtools, _) = tokio_tungstenite::client_async(address, stream).await?;
-    Ok(devtools)
+/// What Chromium says, message by message, read by a thread that ends with it.
+fn listen(from: ChildStdout) -> Receiver<Value> {
+    let (told, said) = sync_channel(MESSAGES);
+    std::thread::spawn(move || {
+        for message in BufReader::new(from).split(END).map_while(Result::ok) {
+            let Ok(message) = serde_json::from_slice(&message) else {
+                continue;
+            };
+            if told.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    said
 }

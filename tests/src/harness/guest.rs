@@ -24,6 +24,8 @@ const INBOUND: &str = "
         };
     });
     return said;";
+/// Takes every call.
+const WELCOMING: [&str; 3] = ["--answer", "any", "--stay"];
 /// Observes set-ups and chooses codecs.
 const INSTRUMENTS: &str = include_str!("guest.js");
 
@@ -32,10 +34,20 @@ const INSTRUMENTS: &str = include_str!("guest.js");
 /// # Errors
 /// If it cannot be started or makes no link.
 pub fn inviter(server: &Server, options: &[&str]) -> Result<(Headless, String)> {
-    let mut ana = server.client(
-        "ana",
-        &[&MEDIA[..], &["--answer", "any", "--stay"], options].concat(),
-    )?;
+    let options = [&MEDIA[..], &WELCOMING, options].concat();
+    invitation(server.client("ana", &options)?)
+}
+
+/// The same on a machine of its own.
+///
+/// # Errors
+/// As [`inviter`].
+pub fn inviter_at(machine: &str, server: &Server, options: &[&str]) -> Result<(Headless, String)> {
+    let options = [&MEDIA[..], &WELCOMING, options].concat();
+    invitation(server.client_at(machine, "ana", &options)?)
+}
+
+fn invitation(mut ana: Headless) -> Result<(Headless, String)> {
     ana.wait_for("online")?;
     ana.order(&json!({"do": "invite"}))?;
     let invited = ana.wait_for("invited")?;

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod guest;
 pub mod internet;
 pub mod namespaces;
+pub mod neighbours;
 pub mod programs;
 pub mod stories;
 pub mod turn_server;

@@ -17,6 +17,9 @@ section! {
         /// server names no TURN server, calls find no path then.
         relay_only: bool = false, any();
 
+        /// Look in the local network for the addresses that browsers hide behind names (`UUID.local`), by multicast DNS.
+        mdns: bool = true, any();
+
         /// Time the connection to a TURN server over TCP or TLS may take.
         relay_connect_timeout_ms: u64 = 5000, range(100..=60_000), from_millis(relay_connect_timeout);
 

@@ -1,0 +1,66 @@
+//! Two machines in one local network. Needs root, and a kernel that allows it.
+
+use anyhow::Result;
+
+use super::namespaces::{ip, machines, run, take_down};
+
+/// Where ana is.
+pub const ANA: &str = "10.88.0.1";
+
+/// Two machines. Taken down when dropped.
+///
+/// ```text
+/// ana 10.88.0.1 ── ben 10.88.0.2
+/// ```
+pub struct Neighbours {
+    names: [String; 2],
+}
+
+impl Neighbours {
+    /// Builds them. `None`, with a line that says so, where that is not permitted.
+    ///
+    /// # Errors
+    /// If it is permitted and fails all the same.
+    pub fn build() -> Result<Option<Self>> {
+        let Some(names) = machines(["ana", "ben"])? else {
+            return Ok(None);
+        };
+        let neighbours = Neighbours { names };
+        let [ana, ben] = &neighbours.names;
+        ip(&[
+            "-n", ana, "link", "add", "net", "type", "veth", "peer", "name", "net", "netns", ben,
+        ])?;
+        for (machine, address) in [(ana, "10.88.0.1/24"), (ben, "10.88.0.2/24")] {
+            ip(&["-n", machine, "addr", "add", address, "dev", "net"])?;
+            ip(&["-n", machine, "link", "set", "net", "up"])?;
+        }
+        // A browser looks for its address on the way to the world.
+        ip(&["-n", ben, "route", "add", "default", "via", ANA])?;
+        Ok(Some(neighbours))
+    }
+
+    /// The first machine.
+    pub fn ana(&self) -> &str {
+        &self.names[0]
+    }
+
+    /// The second machine.
+    pub fn ben(&self) -> &str {
+        &self.names[1]
+    }
+
+    /// Lets no datagram to ana's machine that it has not asked for, but for those of multicast DNS.
+    ///
+    /// # Errors
+    /// If there is no firewall.
+    pub fn close_ana(&self) -> Result<()> {
+        let rule = "iptables -A INPUT -p udp ! --dport 5353 -m conntrack --ctstate NEW -j DROP";
+        run(self.ana(), &rule.split(' ').collect::<Vec<_>>())
+    }
+}
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        take_down(&self.names);
+    }
+}
