@@ -189,6 +189,7 @@ impl SctpAssociation {
                 channel,
                 label,
                 protocol,
+                ..
             } => self.opened(channel, &label, &protocol),
             Event::Message { channel, message } if self.state.files.contains_key(&channel) => {
                 self.setup.files.tell(ChannelNews::Message(channel, message));

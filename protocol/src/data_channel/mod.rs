@@ -12,6 +12,12 @@ use bytes::Bytes;
 use self::dcep::{Dcep, Reliability};
 use crate::sctp::{self, Association, Error, Ppid, Settings};
 
+/// RFC 8831 §6.4: normal.
+const PRIORITY: u16 = 256;
+
+/// The highest stream used: Chromium takes 1024 of them (RFC 9260 §3.3.2, number of inbound streams).
+const LAST_STREAM: u16 = 1023;
+
 /// Names a channel: its SCTP stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(pub u16);
@@ -34,6 +40,8 @@ pub enum Event {
     Opened {
         /// Which.
         channel: ChannelId,
+        /// How it delivers.
+        reliability: Reliability,
         /// Names it.
         label: String,
         /// What is spoken on it.
@@ -66,7 +74,10 @@ pub enum Output {
     Event(Event),
 }
 
+#[derive(Default)]
 struct Channel {
+    /// Set until the peer has heard of the channel, if it must.
+    unheard: Option<Reliability>,
     /// As `bufferedAmountLowThreshold`; an event comes when the amount falls to it.
     low_threshold: usize,
     above: bool,
@@ -75,7 +86,7 @@ struct Channel {
 /// All channels of a call.
 pub struct DataChannels {
     association: Association,
-    next_stream: u16,
+    first_stream: u16,
     max_channels: usize,
     channels: BTreeMap<u16, Channel>,
     events: VecDeque<Event>,
@@ -87,7 +98,7 @@ impl DataChannels {
         DataChannels {
             association: Association::new(settings, client, max_send_message),
             // RFC 8832 §6: "the side acting as the DTLS client MUST use Streams with even Stream Identifiers".
-            next_stream: if client { 0 } else { 1 },
+            first_stream: if client { 0 } else { 1 },
             max_channels,
             channels: BTreeMap::new(),
             events: VecDeque::new(),
@@ -95,29 +106,70 @@ impl DataChannels {
     }
 
     /// Opens an ordered, reliable channel. Messages may be sent at once (RFC 8832 §6).
+    ///
+    /// # Errors
+    /// [`Error::TooManyChannels`], [`Error::Closed`].
     pub fn open(&mut self, label: &str, protocol: &str) -> Result<ChannelId, Error> {
-        // Streams are not used again: there are 32,767 of them.
-        if self.channels.len() >= self.max_channels || self.next_stream >= u16::MAX - 1 {
-            return Err(Error::TooManyChannels);
-        }
-        let stream = self.next_stream;
+        self.open_as(label, protocol, Reliability::default())
+    }
+
+    /// Opens a channel that delivers in this way.
+    ///
+    /// # Errors
+    /// As [`DataChannels::open`].
+    pub fn open_as(
+        &mut self,
+        label: &str,
+        protocol: &str,
+        reliability: Reliability,
+    ) -> Result<ChannelId, Error> {
+        let stream = self.free_stream()?;
         let open = Dcep::Open {
-            reliability: Reliability::default(),
-            priority: 256,
+            reliability,
+            priority: PRIORITY,
             label: label.to_owned(),
             protocol: protocol.to_owned(),
         };
         self.association
             .send(stream, Ppid::Dcep, open.to_bytes().into())?;
-        self.next_stream += 2;
-        self.channels.insert(
-            stream,
-            Channel {
-                low_threshold: 0,
-                above: false,
-            },
-        );
+        // RFC 8832 §6: before the peer has answered, "the endpoint MUST send user messages … ordered", lest they overtake
+        // the one that opens the channel.
+        self.association.set_reliability(stream, false, reliability.limit);
+        let channel = Channel {
+            unheard: Some(reliability),
+            ..Channel::default()
+        };
+        self.channels.insert(stream, channel);
         Ok(ChannelId(stream))
+    }
+
+    /// Opens a channel that the peer opens too, with the same number and without a word on the wire (W3C: `negotiated`).
+    ///
+    /// # Errors
+    /// [`Error::StreamInUse`], [`Error::TooManyChannels`].
+    pub fn open_negotiated(&mut self, stream: u16, reliability: Reliability) -> Result<ChannelId, Error> {
+        if self.channels.len() >= self.max_channels || stream > LAST_STREAM {
+            return Err(Error::TooManyChannels);
+        }
+        if self.channels.contains_key(&stream) || self.association.is_closing(stream) {
+            return Err(Error::StreamInUse(stream));
+        }
+        self.association.declare(stream);
+        self.association
+            .set_reliability(stream, reliability.unordered, reliability.limit);
+        self.channels.insert(stream, Channel::default());
+        Ok(ChannelId(stream))
+    }
+
+    /// The lowest stream of ours that no channel has.
+    fn free_stream(&self) -> Result<u16, Error> {
+        if self.channels.len() >= self.max_channels {
+            return Err(Error::TooManyChannels);
+        }
+        (self.first_stream..=LAST_STREAM)
+            .step_by(2)
+            .find(|stream| !self.channels.contains_key(stream) && !self.association.is_closing(*stream))
+            .ok_or(Error::TooManyChannels)
     }
 
     /// Sends a message.
@@ -225,7 +277,7 @@ impl DataChannels {
 
     fn hear_dcep(&mut self, stream: u16, data: &[u8]) {
         match Dcep::parse(data) {
-            Ok(Dcep::Ack) => {}
+            Ok(Dcep::Ack) => self.acknowledged(stream),
             Ok(Dcep::Open {
                 reliability,
                 label,
@@ -233,7 +285,7 @@ impl DataChannels {
                 ..
             }) => {
                 // RFC 8832 §6: a stream of our parity, or one in use, is an error; the channel is closed.
-                let theirs = stream % 2 != self.next_stream % 2;
+                let theirs = stream % 2 != self.first_stream % 2;
                 if !theirs || self.channels.contains_key(&stream) || self.channels.len() >= self.max_channels
                 {
                     return self.close_and_tell(stream);
@@ -247,15 +299,10 @@ impl DataChannels {
                 }
                 self.association
                     .set_reliability(stream, reliability.unordered, reliability.limit);
-                self.channels.insert(
-                    stream,
-                    Channel {
-                        low_threshold: 0,
-                        above: false,
-                    },
-                );
+                self.channels.insert(stream, Channel::default());
                 self.events.push_back(Event::Opened {
                     channel: ChannelId(stream),
+                    reliability,
                     label,
                     protocol,
                 });
@@ -264,6 +311,15 @@ impl DataChannels {
                 tracing::debug!(%error, stream, "no channel message");
                 self.close_and_tell(stream);
             }
+        }
+    }
+
+    /// The peer knows the channel: messages may overtake each other from now on, if they may at all.
+    fn acknowledged(&mut self, stream: u16) {
+        let channel = self.channels.get_mut(&stream);
+        if let Some(reliability) = channel.and_then(|channel| channel.unheard.take()) {
+            self.association
+                .set_reliability(stream, reliability.unordered, reliability.limit);
         }
     }
 

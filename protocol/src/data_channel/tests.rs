@@ -34,6 +34,7 @@ fn channels_of_both_ends_open_talk_and_close() {
     });
     let opened = |channel, label: &str, protocol: &str| Event::Opened {
         channel,
+        reliability: Reliability::default(),
         label: label.to_owned(),
         protocol: protocol.to_owned(),
     };
@@ -164,6 +165,164 @@ fn what_the_peer_does_not_take_is_refused_here() {
             limit: 1_000
         })
     );
+}
+
+/// Runs until both ends are connected.
+fn connected(link: Link) -> Pair {
+    let mut pair = Pair::new(link);
+    let mut connected = [false; 2];
+    pair.run_until(|_, end, event| {
+        connected[end] |= event == Event::Connected;
+        connected == [true; 2]
+    });
+    pair
+}
+
+/// Opens a channel at the first end and waits until the second knows it.
+fn opened(pair: &mut Pair, reliability: Reliability) -> ChannelId {
+    let channel = pair.ends[0].open_as("plain", "", reliability).unwrap();
+    pair.run_until(|_, end, event| {
+        if let Event::Opened {
+            reliability: told, ..
+        } = event
+        {
+            assert_eq!((end, told), (1, reliability));
+            return true;
+        }
+        false
+    });
+    channel
+}
+
+fn numbered(number: u32) -> Message {
+    Message::Binary(number.to_be_bytes().to_vec().into())
+}
+
+fn number(message: &Message) -> u32 {
+    match message {
+        Message::Binary(data) => u32::from_be_bytes(data[..].try_into().unwrap()),
+        Message::Text(text) => panic!("{text}"),
+    }
+}
+
+/// Sends a numbered message every 2 ms for a while, then nothing for long; what arrived, and how long after it was sent.
+fn stream_over(pair: &mut Pair, channel: ChannelId, count: u32) -> Vec<(u32, Duration)> {
+    let began = pair.now;
+    let due = |number: u32| began + Duration::from_millis(2) * number;
+    let (mut sent, mut arrived) = (0, vec![]);
+    while pair.now < due(count) + Duration::from_secs(30) {
+        while sent < count && due(sent) <= pair.now {
+            pair.ends[0].send(channel, numbered(sent)).unwrap();
+            sent += 1;
+        }
+        pair.drain(0);
+        for event in pair.drain(1) {
+            if let Event::Message { message, .. } = event {
+                let number = number(&message);
+                arrived.push((number, pair.now - due(number)));
+            }
+        }
+        let next = (sent < count).then(|| due(sent));
+        if !pair.step_until(next) {
+            break;
+        }
+    }
+    arrived
+}
+
+#[test]
+fn an_unordered_channel_without_retransmissions_loses_and_waits_for_nothing() {
+    let mut pair = connected(Link::lossy(10));
+    let reliability = Reliability {
+        unordered: true,
+        limit: Some(sctp::Limit::Retransmissions(0)),
+    };
+    let channel = opened(&mut pair, reliability);
+    let arrived = stream_over(&mut pair, channel, 2000);
+    // A tenth is lost, and what is not has waited for nothing but the path and the window.
+    assert!((1600..1950).contains(&arrived.len()), "{}", arrived.len());
+    let slowest = arrived.iter().map(|(_, took)| *took).max().unwrap();
+    assert!(slowest < Duration::from_millis(600), "{slowest:?}");
+    assert!(
+        !arrived.is_sorted_by_key(|(number, _)| *number),
+        "some overtook others"
+    );
+}
+
+#[test]
+fn a_reliable_unordered_channel_loses_nothing() {
+    let mut pair = connected(Link::lossy(10));
+    let reliability = Reliability {
+        unordered: true,
+        limit: None,
+    };
+    let channel = opened(&mut pair, reliability);
+    let mut arrived: Vec<u32> = stream_over(&mut pair, channel, 1000)
+        .into_iter()
+        .map(|(number, _)| number)
+        .collect();
+    assert!(!arrived.is_sorted(), "some overtook others");
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..1000).collect::<Vec<u32>>());
+}
+
+#[test]
+fn an_ordered_channel_with_a_lifetime_loses_and_keeps_the_order() {
+    let mut pair = connected(Link::lossy(30));
+    let reliability = Reliability {
+        unordered: false,
+        limit: Some(sctp::Limit::Lifetime(Duration::from_millis(50))),
+    };
+    let channel = opened(&mut pair, reliability);
+    let arrived = stream_over(&mut pair, channel, 2000);
+    assert!((200..2000).contains(&arrived.len()), "{}", arrived.len());
+    assert!(arrived.is_sorted_by_key(|(number, _)| *number));
+    // After all that the channel is as good as new: what is sent now is among the last to arrive.
+    assert!(arrived.last().unwrap().0 > 1900, "{:?}", arrived.last());
+}
+
+#[test]
+fn a_channel_agreed_on_beforehand_carries_messages_both_ways_and_is_closed_by_either() {
+    for closer in [0, 1] {
+        let mut pair = connected(Link::perfect());
+        let id = ChannelId(100);
+        for end in &mut pair.ends {
+            assert_eq!(end.open_negotiated(100, Reliability::default()), Ok(id));
+            assert_eq!(
+                end.open_negotiated(100, Reliability::default()),
+                Err(Error::StreamInUse(100))
+            );
+        }
+        // Only the closer has anything to say; the other end may never have sent a word.
+        pair.ends[closer].send(id, text("only this")).unwrap();
+        pair.run_until(
+            |_, end, event| matches!(event, Event::Message { channel, .. } if channel == id && end != closer),
+        );
+        pair.ends[closer].close(id);
+        pair.run_until(|_, end, event| end != closer && event == Event::Closed(id));
+    }
+}
+
+#[test]
+fn a_stream_is_used_again_after_its_channel_was_closed() {
+    let mut pair = connected(Link::lossy(10));
+    for round in 0..40 {
+        let channel = opened(&mut pair, Reliability::default());
+        // One whose reset is still under way is passed over.
+        assert!(channel.0 < 20, "{channel:?}");
+        let said = text(&round.to_string());
+        pair.ends[0].send(channel, said.clone()).unwrap();
+        pair.ends[0].close(channel);
+        let mut heard = vec![];
+        pair.run_until(|_, end, event| {
+            if let Event::Message { message, .. } = &event {
+                assert_eq!(end, 1);
+                heard.push(message.clone());
+            }
+            end == 1 && event == Event::Closed(channel)
+        });
+        assert_eq!(heard, [said], "what was sent before the close arrives");
+    }
 }
 
 proptest::proptest! {

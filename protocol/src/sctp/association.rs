@@ -84,6 +84,12 @@ pub struct Association {
     outboxes: BTreeMap<u16, Outbox>,
     /// The stream whose turn it is.
     turn: u16,
+    /// How streams deliver, other than reliably and in order.
+    deliveries: BTreeMap<u16, (bool, Option<Limit>)>,
+    /// Streams the peer may reset although nothing was sent on them.
+    declared: BTreeSet<u16>,
+    /// Streams whose reset is under way: nothing can be sent on them, and no other channel can have them.
+    resetting: BTreeSet<u16>,
     readable: BTreeSet<u16>,
     paused: BTreeSet<u16>,
     transmits: VecDeque<Bytes>,
@@ -116,6 +122,9 @@ impl Association {
             max_send_message,
             outboxes: BTreeMap::new(),
             turn: 0,
+            deliveries: BTreeMap::new(),
+            declared: BTreeSet::new(),
+            resetting: BTreeSet::new(),
             readable: BTreeSet::new(),
             paused: BTreeSet::new(),
             transmits: VecDeque::new(),
@@ -243,14 +252,35 @@ impl Association {
         self.stirred = true;
     }
 
-    /// Makes a stream partially reliable or unordered, as its channel was opened (RFC 8832 §5.1).
+    /// Makes a stream partially reliable or unordered from the next message on, as its channel was opened (RFC 8832
+    /// §5.1). Messages of the establishment protocol are neither (RFC 8832 §6).
     pub fn set_reliability(&mut self, stream: u16, unordered: bool, limit: Option<Limit>) {
-        if let Some(mut stream) = self.stream(stream) {
-            let (kind, value) = match limit {
-                None => (sctp_proto::ReliabilityType::Reliable, 0),
-                Some(Limit::Retransmissions(count)) => (sctp_proto::ReliabilityType::Rexmit, count),
-                Some(Limit::Lifetime(time)) => (sctp_proto::ReliabilityType::Timed, time.as_millis() as u32),
-            };
+        self.deliveries.insert(stream, (unordered, limit));
+    }
+
+    /// Makes a stream known to the machine although nothing is sent on it: only such a one can be reset by the peer.
+    pub fn declare(&mut self, stream: u16) {
+        self.declared.insert(stream);
+        self.stirred = true;
+    }
+
+    /// Whether a former channel is not quite gone from this stream.
+    pub fn is_closing(&self, stream: u16) -> bool {
+        self.resetting.contains(&stream) || self.outboxes.get(&stream).is_some_and(|outbox| outbox.closing)
+    }
+
+    fn apply_reliability(&mut self, id: u16, ppid: Ppid) {
+        let delivery = self.deliveries.get(&id).filter(|_| ppid != Ppid::Dcep);
+        let (unordered, limit) = delivery.copied().unwrap_or_default();
+        let (kind, value) = match limit {
+            None => (sctp_proto::ReliabilityType::Reliable, 0),
+            Some(Limit::Retransmissions(count)) => (sctp_proto::ReliabilityType::Rexmit, count),
+            Some(Limit::Lifetime(time)) => {
+                let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+                (sctp_proto::ReliabilityType::Timed, millis)
+            }
+        };
+        if let Some(mut stream) = self.stream(id) {
             let _ = stream.set_reliability_params(unordered, kind, value);
         }
     }
@@ -321,7 +351,14 @@ impl Association {
                 sctp_proto::Event::Stream(StreamEvent::Finished { id }) => {
                     self.outboxes.remove(&id);
                     self.paused.remove(&id);
+                    self.deliveries.remove(&id);
+                    self.resetting.insert(id);
                     self.events.push_back(Event::Reset { stream: id });
+                }
+                // RFC 6525 §5.2.7: the stream begins anew. One that failed to is not used again.
+                sctp_proto::Event::Stream(StreamEvent::ResetComplete { id }) => {
+                    self.resetting.remove(&id);
+                    self.stirred = true;
                 }
                 _ => {}
             }
@@ -360,6 +397,9 @@ impl Association {
         if !self.connected {
             return;
         }
+        for id in std::mem::take(&mut self.declared) {
+            self.stream(id);
+        }
         let ids: Vec<u16> = self.outboxes.keys().copied().collect();
         let mut flight: usize = ids.iter().map(|&id| self.in_flight(id)).sum();
         while flight < self.settings.flight {
@@ -369,7 +409,7 @@ impl Association {
                 .chain(self.outboxes.range(..self.turn));
             let Some(id) = next
                 .into_iter()
-                .find(|(_, outbox)| !outbox.messages.is_empty())
+                .find(|(id, outbox)| !outbox.messages.is_empty() && !self.resetting.contains(id))
                 .map(|(&id, _)| id)
             else {
                 break;
@@ -383,6 +423,7 @@ impl Association {
             };
             outbox.bytes -= data.len();
             flight += data.len();
+            self.apply_reliability(id, ppid);
             let Some(mut stream) = self.stream(id) else {
                 continue;
             };
@@ -402,11 +443,11 @@ impl Association {
             .collect();
         for id in emptied {
             self.outboxes.remove(&id);
-            let Some((_, association)) = &mut self.machine else {
-                return;
-            };
-            if let Ok(mut stream) = association.stream(id) {
-                let _ = stream.close();
+            self.deliveries.remove(&id);
+            if let Some(mut stream) = self.stream(id)
+                && stream.close().is_ok()
+            {
+                self.resetting.insert(id);
             }
         }
     }

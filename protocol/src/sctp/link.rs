@@ -103,9 +103,14 @@ impl Pair {
 
     /// Goes to the next moment at which something happens and lets it happen. False if nothing ever will.
     pub(crate) fn step(&mut self) -> bool {
+        self.step_until(None)
+    }
+
+    /// The same, but to this moment if nothing happens before.
+    pub(crate) fn step_until(&mut self, moment: Option<Instant>) -> bool {
         let timeouts = self.ends.iter().filter_map(DataChannels::next_timeout);
         let arrival = self.packets.keys().next().map(|&(at, _)| at);
-        let Some(next) = timeouts.chain(arrival).min() else {
+        let Some(next) = timeouts.chain(arrival).chain(moment).min() else {
             return false;
         };
         self.now = self.now.max(next);

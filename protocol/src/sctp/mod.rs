@@ -82,6 +82,9 @@ pub enum Error {
         /// As the peer said.
         limit: usize,
     },
+    /// Another channel has the stream, or is just leaving it.
+    #[error("stream {0} is in use")]
+    StreamInUse(u16),
     /// No more channels.
     #[error("too many channels")]
     TooManyChannels,
