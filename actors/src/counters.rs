@@ -50,8 +50,10 @@ impl Counters {
 /// Pictures, from the camera to the screen.
 #[derive(Default)]
 pub struct VideoCounters {
-    /// `h264` or `vp8`.
+    /// What is sent: `h264` or `vp8`.
     pub codec: Text,
+    /// What is received.
+    pub codec_received: Text,
     /// Size of the last decoded picture.
     pub width: Count,
     /// Size of the last decoded picture.

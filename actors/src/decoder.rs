@@ -13,9 +13,10 @@ use bytes::Bytes;
 use roomrtc_kit::{Exit, Port, mail};
 use roomrtc_media::frame::VideoFrame;
 use roomrtc_media::video_codec::{self, CodecError, Decoder, Origin};
-use roomrtc_protocol::MediaKind;
+use roomrtc_protocol::{MediaKind, VideoCodec};
 
 use crate::brief;
+use crate::call_events::CallNotice;
 use crate::codec_care::{CodecCare, Named, Progress};
 use crate::counters::Counters;
 use crate::playout::ShowFrame;
@@ -27,6 +28,8 @@ use crate::trouble::trouble;
 pub struct DecodeFrame {
     /// The bitstream.
     pub data: Bytes,
+    /// What it is encoded in.
+    pub codec: VideoCodec,
     /// Whether a decoder can start here.
     pub key: bool,
     /// Its media time.
@@ -43,10 +46,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// What a decoder is made from.
 #[derive(Clone)]
 pub struct VideoDecoderSetup {
+    /// What will come first, most likely; the peer may send another one.
+    pub codec: VideoCodec,
     /// Who decodes.
-    pub decoder: Decoder,
-    /// Who decodes when that one keeps failing.
-    pub care: CodecCare<Decoder>,
+    pub care: DecoderCare,
     /// Threads it may use.
     pub threads: u32,
     /// Takes the pictures.
@@ -55,6 +58,39 @@ pub struct VideoDecoderSetup {
     pub keyframes: Port<RequestKeyframe>,
     /// What is counted.
     pub counters: Arc<Counters>,
+}
+
+/// Who decodes what, over all lives of the actor.
+#[derive(Clone)]
+pub struct DecoderCare {
+    h264: CodecCare<Decoder>,
+    vp8: CodecCare<Decoder>,
+}
+
+impl DecoderCare {
+    /// Nobody has failed yet; see [`CodecCare::new`].
+    pub fn new(notices: &Port<CallNotice>, stall: Duration) -> Self {
+        DecoderCare {
+            h264: CodecCare::new(notices.clone(), stall),
+            vp8: CodecCare::new(notices.clone(), stall),
+        }
+    }
+
+    fn of(&self, codec: VideoCodec) -> &CodecCare<Decoder> {
+        match codec {
+            VideoCodec::H264 => &self.h264,
+            VideoCodec::Vp8 => &self.vp8,
+        }
+    }
+
+    /// Whom to use for a codec.
+    fn who(&self, codec: VideoCodec) -> Decoder {
+        let first = Decoder::of(match codec {
+            VideoCodec::H264 => video_codec::Codec::H264,
+            VideoCodec::Vp8 => video_codec::Codec::Vp8,
+        });
+        self.of(codec).who(first)
+    }
 }
 
 impl Named for Decoder {
@@ -70,7 +106,9 @@ impl Named for Decoder {
 /// The actor.
 pub struct VideoDecoder {
     setup: VideoDecoderSetup,
-    codec: Option<video_codec::VideoDecoder>,
+    /// What is decoded at present.
+    codec: VideoCodec,
+    decoder: Option<video_codec::VideoDecoder>,
     progress: Progress,
     /// Nothing can be decoded before the first key frame of a life.
     synchronised: bool,
@@ -81,15 +119,29 @@ impl VideoDecoder {
     /// A decoder whose codec is started with the actor.
     pub fn new(setup: VideoDecoderSetup) -> Self {
         VideoDecoder {
-            progress: setup.care.progress(),
+            progress: setup.care.of(setup.codec).progress(),
+            codec: setup.codec,
             setup,
-            codec: None,
+            decoder: None,
             synchronised: false,
             asked: None,
         }
     }
 
-    fn start_codec(&mut self, ctx: &mut Context<Self>) -> Result<(), CodecError> {
+    /// Goes over to another codec, whose first frame is a key frame.
+    fn change_codec(&mut self, codec: VideoCodec, ctx: &mut Context<Self>) -> Result<(), CodecError> {
+        tracing::info!(
+            from = self.codec.name(),
+            to = codec.name(),
+            "the peer sends another codec"
+        );
+        self.codec = codec;
+        self.decoder = None;
+        self.progress = self.setup.care.of(codec).progress();
+        self.start_decoder(ctx)
+    }
+
+    fn start_decoder(&mut self, ctx: &mut Context<Self>) -> Result<(), CodecError> {
         let VideoDecoderSetup {
             threads,
             output,
@@ -108,8 +160,9 @@ impl VideoDecoder {
             });
         };
         let (on_trouble, heard) = trouble();
-        self.codec = Some(video_codec::VideoDecoder::new(
-            self.decoder(),
+        self.setup.counters.video.codec_received.set(self.codec.name());
+        self.decoder = Some(video_codec::VideoDecoder::new(
+            self.setup.care.who(self.codec),
             threads,
             on_picture,
             on_trouble,
@@ -123,14 +176,10 @@ impl VideoDecoder {
         Ok(())
     }
 
-    /// Who decodes in this life.
-    fn decoder(&self) -> Decoder {
-        self.setup.care.who(self.setup.decoder)
-    }
-
     /// The codec does not work.
     fn fail(&mut self, why: impl Display, ctx: &mut Context<Self>) {
-        self.setup.care.failed(self.decoder());
+        let care = &self.setup.care;
+        care.of(self.codec).failed(care.who(self.codec));
         ctx.fail(why);
     }
 
@@ -158,10 +207,10 @@ impl Actor for VideoDecoder {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if let Err(error) = self.start_codec(ctx) {
+        if let Err(error) = self.start_decoder(ctx) {
             self.fail(error, ctx);
         }
-        ctx.run_interval(self.setup.care.look(), Self::watch);
+        ctx.run_interval(self.setup.care.of(self.codec).look(), Self::watch);
     }
 }
 
@@ -169,17 +218,22 @@ impl Handler<DecodeFrame> for VideoDecoder {
     type Result = ();
 
     fn handle(&mut self, frame: DecodeFrame, ctx: &mut Self::Context) {
-        self.synchronised |= frame.key;
+        self.synchronised = frame.key || self.synchronised && frame.codec == self.codec;
         if !self.synchronised {
             return self.ask_for_a_key(Instant::now());
+        }
+        if frame.codec != self.codec
+            && let Err(error) = self.change_codec(frame.codec, ctx)
+        {
+            return self.fail(error, ctx);
         }
         let origin = Origin {
             rtp_timestamp: frame.rtp_timestamp,
             received_at: frame.received_at,
         };
         self.progress.took(Instant::now());
-        if let Some(codec) = &mut self.codec
-            && let Err(error) = codec.decode(frame.data, origin)
+        if let Some(decoder) = &mut self.decoder
+            && let Err(error) = decoder.decode(frame.data, origin)
         {
             self.fail(error, ctx);
         }

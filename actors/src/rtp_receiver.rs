@@ -203,6 +203,7 @@ impl RtpReceiver {
                 self.setup.counters.video.received.one();
                 decoder.tell(DecodeFrame {
                     data: picture.data,
+                    codec: picture.codec,
                     key: picture.key,
                     rtp_timestamp: picture.timestamp,
                     received_at: picture.at,

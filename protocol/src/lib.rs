@@ -50,3 +50,13 @@ pub enum VideoCodec {
     /// VP8 (RFC 7741).
     Vp8,
 }
+
+impl VideoCodec {
+    /// As figures and the command line name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            VideoCodec::H264 => "h264",
+            VideoCodec::Vp8 => "vp8",
+        }
+    }
+}

@@ -14,7 +14,7 @@ use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
 use roomrtc_protocol::congestion::estimator::EstimatorSettings;
 use roomrtc_protocol::dtls_record::guard;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
-use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings, RtxSource};
+use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings};
 use roomrtc_protocol::rtp::sender::{Rtx, SenderSettings};
 use roomrtc_protocol::sdp::{LocalMedia, NegotiatedAudio, NegotiatedVideo, Source};
 use roomrtc_protocol::srtp::Profile;
@@ -205,8 +205,9 @@ pub(super) fn video_sender(
 
 pub(super) fn audio_receiver(config: &Config, negotiated: &NegotiatedAudio) -> ReceiverSettings {
     ReceiverSettings {
-        medium: Medium::Audio,
-        payload_type: negotiated.receive_payload_type,
+        medium: Medium::Audio {
+            payload_type: negotiated.receive_payload_type,
+        },
         ssrc: ssrc(&negotiated.sources),
         extensions: negotiated.receive_extensions,
         round_trip: config.rtcp.initial_rtt(),
@@ -214,17 +215,12 @@ pub(super) fn audio_receiver(config: &Config, negotiated: &NegotiatedAudio) -> R
 }
 
 pub(super) fn video_receiver(config: &Config, negotiated: &NegotiatedVideo) -> ReceiverSettings {
-    let rtx = negotiated.receive_rtx_payload_type.map(|payload_type| RtxSource {
-        payload_type,
-        ssrc: negotiated.sources.first().and_then(|source| source.rtx_ssrc),
-    });
     ReceiverSettings {
         medium: Medium::Video {
-            codec: negotiated.codec,
-            rtx,
+            formats: negotiated.receive.clone(),
+            rtx_ssrc: negotiated.sources.first().and_then(|source| source.rtx_ssrc),
             limits: buffer_limits(&config.rtp, &config.rtcp, negotiated.nack),
         },
-        payload_type: negotiated.receive_payload_type,
         ssrc: ssrc(&negotiated.sources),
         extensions: negotiated.receive_extensions,
         round_trip: config.rtcp.initial_rtt(),
@@ -272,11 +268,13 @@ pub(super) fn payloads(
     video: Option<&NegotiatedVideo>,
 ) -> Vec<(u8, MediaKind)> {
     let audio = audio.map(|audio| (audio.receive_payload_type, MediaKind::Audio));
-    let rtx = video
-        .and_then(|video| video.receive_rtx_payload_type)
-        .map(|pt| (pt, MediaKind::Video));
-    let video = video.map(|video| (video.receive_payload_type, MediaKind::Video));
-    [audio, video, rtx].into_iter().flatten().collect()
+    let formats = video.map_or(&[][..], |video| &video.receive);
+    let video = formats
+        .iter()
+        .flat_map(|format| [Some(format.payload_type), format.rtx_payload_type])
+        .flatten()
+        .map(|payload_type| (payload_type, MediaKind::Video));
+    audio.into_iter().chain(video).collect()
 }
 
 /// Every stream the peer announced; others are refused.

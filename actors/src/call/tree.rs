@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor, Thread};
-use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
 use roomrtc_protocol::sdp::{Direction, DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
@@ -312,7 +311,7 @@ impl Tree {
                 }));
         }
         if let Some(video) = video {
-            self.counters.video.codec.set(codec_name(video.codec));
+            self.counters.video.codec.set(video.codec.name());
             let (playout, decoder, encoder) = (
                 self.video_playout_setup(),
                 self.decoder_setup(video.codec),
@@ -499,11 +498,4 @@ pub(crate) fn supervisor(config: &Config, me: &Addr<Supervisor>, strategy: Strat
         max: config.client.restart_pause_max(),
     };
     Supervisor::new(me, strategy, intensity, backoff).stop_limit(config.client.stop_timeout())
-}
-
-fn codec_name(codec: VideoCodec) -> &'static str {
-    match codec {
-        VideoCodec::H264 => "h264",
-        VideoCodec::Vp8 => "vp8",
-    }
 }

@@ -13,7 +13,7 @@ use roomrtc_protocol::demux::{self, Kind};
 use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
 use roomrtc_protocol::rtp::extension::{ExtensionIds, StreamExtensions};
 use roomrtc_protocol::rtp::payload::PayloadFormat;
-use roomrtc_protocol::rtp::receiver::Medium;
+use roomrtc_protocol::rtp::receiver::{Medium, PictureFormat};
 use roomrtc_protocol::rtp::sender::Rtx;
 use roomrtc_protocol::srtp::{Contexts, Profile};
 use tokio::sync::mpsc;
@@ -316,14 +316,17 @@ fn receiver_setup(
     counters: &Arc<Counters>,
 ) -> RtpReceiverSetup {
     let medium = Medium::Video {
-        codec: VideoCodec::Vp8,
-        rtx: Some(RTX.into()),
+        formats: vec![PictureFormat {
+            codec: VideoCodec::Vp8,
+            payload_type: VIDEO,
+            rtx_payload_type: Some(RTX.payload_type),
+        }],
+        rtx_ssrc: Some(RTX.ssrc),
         limits: buffer_limits(&RtpConfig::default(), &RtcpConfig::default(), true),
     };
     RtpReceiverSetup {
         settings: ReceiverSettings {
             medium,
-            payload_type: VIDEO,
             ssrc: Some(ANA),
             extensions: EXTENSIONS,
             round_trip: Duration::from_millis(10),

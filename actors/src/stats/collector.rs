@@ -113,6 +113,7 @@ fn video(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> Vi
     let (video, rtp) = (&counters.video, &counters.video_rtp);
     VideoStats {
         codec: video.codec.now(),
+        codec_received: video.codec_received.now(),
         width: video.width.now() as u32,
         height: video.height.now() as u32,
         fps_captured: per_second(before.captured, now.captured, seconds),

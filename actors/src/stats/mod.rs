@@ -31,8 +31,10 @@ pub struct CallStats {
 /// Pictures, both ways.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct VideoStats {
-    /// `h264` or `vp8`, empty before negotiation.
+    /// What is sent: `h264` or `vp8`, empty before negotiation.
     pub codec: String,
+    /// What is received: `h264` or `vp8`, empty before negotiation.
+    pub codec_received: String,
     /// Width of the received picture in pixels.
     pub width: u32,
     /// Height of the received picture in pixels.

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use roomrtc_actors::call_events::FirstFrame;
 use roomrtc_actors::capture::{AudioCapture, CaptureSetup, Pictures, Sound, VideoCapture};
-use roomrtc_actors::codec_care::CodecCare;
 use roomrtc_actors::counters::Counters;
-use roomrtc_actors::decoder::{DecodeFrame, VideoDecoder, VideoDecoderSetup};
+use roomrtc_actors::decoder::{DecodeFrame, DecoderCare, VideoDecoder, VideoDecoderSetup};
 use roomrtc_actors::encoder::{AudioEncoder, AudioEncoderSetup};
 use roomrtc_actors::playout::{
     AudioPlayout, AudioPlayoutSetup, ClockMapping, PlayPacket, SetPeerCamera, VideoPlayout, VideoPlayoutSetup,
@@ -23,9 +22,8 @@ use roomrtc_media::capture::AudioFormat;
 use roomrtc_media::device::DeviceBuffer;
 use roomrtc_media::playout::AudioOutput;
 use roomrtc_media::synthetic::tone;
-use roomrtc_media::video_codec::{Codec, Decoder};
-use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
+use roomrtc_protocol::{MediaKind, VideoCodec};
 
 use super::encoder::{FORMAT, encoder};
 use super::stage::{PATIENCE, Stage, next, quiet};
@@ -73,8 +71,8 @@ fn receiving(stage: &Stage) -> Receiving {
     stage.start(&sound, move || AudioPlayout::new(setup.clone()));
     let decoder = Addr::new(stage.name("decoder/video"));
     let setup = VideoDecoderSetup {
-        decoder: Decoder::of(Codec::H264),
-        care: CodecCare::new(Port::new(|_| {}), Duration::from_secs(2)),
+        codec: VideoCodec::H264,
+        care: DecoderCare::new(&Port::new(|_| {}), Duration::from_secs(2)),
         threads: 1,
         output: pictures.port(),
         keyframes: asked,
@@ -165,6 +163,7 @@ fn decode(frame: SendFrame, epoch: Instant) -> DecodeFrame {
     DecodeFrame {
         rtp_timestamp: ticks(&frame, epoch, 90_000) as u32,
         data: frame.data,
+        codec: VideoCodec::H264,
         key: frame.key,
         received_at: Instant::now(),
     }

@@ -21,7 +21,9 @@ use crate::rtcp::reporter::{self, Reporter, ReporterSettings, StreamSettings, re
 use crate::rtp::extension::{ExtensionIds, StreamExtensions};
 use crate::rtp::jitter_buffer::BufferLimits;
 use crate::rtp::payload::PayloadFormat;
-use crate::rtp::receiver::{self, Medium, ReceiverSettings, RtpReceiver, recorded as receiving};
+use crate::rtp::receiver::{
+    self, Medium, PictureFormat, ReceiverSettings, RtpReceiver, recorded as receiving,
+};
 use crate::rtp::resend_cache::ResendLimits;
 use crate::rtp::sender::{self, Resume, RtpSender, Rtx, SenderSettings, recorded as sending};
 use crate::time::WallClock;
@@ -115,13 +117,16 @@ fn sender(codec: VideoCodec, now: Instant) -> RtpSender {
 
 fn receiver(codec: VideoCodec, now: Instant) -> RtpReceiver {
     let medium = Medium::Video {
-        codec,
-        rtx: Some(RTX.into()),
+        formats: vec![PictureFormat {
+            codec,
+            payload_type: 96,
+            rtx_payload_type: Some(RTX.payload_type),
+        }],
+        rtx_ssrc: Some(RTX.ssrc),
         limits: BufferLimits::default(),
     };
     let settings = ReceiverSettings {
         medium,
-        payload_type: 96,
         ssrc: Some(7),
         extensions: extensions(),
         round_trip: ms(40),

@@ -2,7 +2,8 @@
 //!
 //! A decoder fed a picture whose reference is missing shows garbage without a word, so this buffer never lets one
 //! through: at a gap the pictures behind it wait, the lost packets are asked for ([`Missing`]), and when that fails
-//! the stream is *frozen* until a whole key frame is there, which is asked for too.
+//! the stream is *frozen* until a whole key frame is there, which is asked for too. A sender that goes over to another
+//! codec begins with a key frame as well.
 //!
 //! ```text
 //!                 a key frame starts                 pictures flow, those behind a gap wait
@@ -59,6 +60,8 @@ impl Default for BufferLimits {
 pub struct VideoPacket {
     /// Its number.
     pub sequence: u64,
+    /// What it is encoded in.
+    pub codec: VideoCodec,
     /// Its picture.
     pub timestamp: u32,
     /// Whether it ends its picture.
@@ -74,6 +77,8 @@ pub struct ReceivedPicture {
     /// The bitstream.
     #[serde(with = "crate::recording::media::length")]
     pub data: Bytes,
+    /// What it is encoded in.
+    pub codec: VideoCodec,
     /// Whether a decoder can start here.
     pub key: bool,
     /// When it was captured, in the sender's media clock.
@@ -100,11 +105,36 @@ enum State {
     Flowing,
 }
 
+/// One of each codec.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Assemblers {
+    h264: Assembler,
+    vp8: Assembler,
+}
+
+impl Assemblers {
+    fn of(&mut self, codec: VideoCodec) -> &mut Assembler {
+        match codec {
+            VideoCodec::H264 => &mut self.h264,
+            VideoCodec::Vp8 => &mut self.vp8,
+        }
+    }
+}
+
+impl Default for Assemblers {
+    fn default() -> Self {
+        Assemblers {
+            h264: Assembler::new(VideoCodec::H264),
+            vp8: Assembler::new(VideoCodec::Vp8),
+        }
+    }
+}
+
 /// Orders packets and joins them to pictures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VideoJitterBuffer {
     limits: BufferLimits,
-    assembler: Assembler,
+    assemblers: Assemblers,
     state: State,
     packets: BTreeMap<u64, VideoPacket>,
     bytes: usize,
@@ -116,6 +146,8 @@ pub struct VideoJitterBuffer {
     abandoned: Range<u64>,
     /// A decoder has nothing to go on from until a key frame has been delivered.
     needs_key: bool,
+    /// Of the last picture delivered.
+    codec: Option<VideoCodec>,
     started: bool,
     #[serde(with = "crate::recording::moment")]
     ask_key_at: Option<Instant>,
@@ -130,10 +162,10 @@ pub struct VideoJitterBuffer {
 
 impl VideoJitterBuffer {
     /// An empty buffer that waits for a key frame.
-    pub fn new(codec: VideoCodec, limits: BufferLimits) -> Self {
+    pub fn new(limits: BufferLimits) -> Self {
         VideoJitterBuffer {
             limits,
-            assembler: Assembler::new(codec),
+            assemblers: Assemblers::default(),
             state: State::Frozen,
             packets: BTreeMap::new(),
             bytes: 0,
@@ -142,6 +174,7 @@ impl VideoJitterBuffer {
             highest: 0,
             abandoned: 0..0,
             needs_key: true,
+            codec: None,
             started: false,
             ask_key_at: None,
             asked_key_at: None,
@@ -232,8 +265,8 @@ impl VideoJitterBuffer {
 
     /// Takes the pictures out of the packets that wait; what tells of their format stays.
     pub(super) fn mask(&mut self) {
-        let format = self.assembler.format();
         for packet in self.packets.values_mut() {
+            let format = packet.codec.into();
             packet.payload = keep_only(&packet.payload, telling(format, &packet.payload)).into();
         }
     }
@@ -279,7 +312,7 @@ impl VideoJitterBuffer {
         if self.state == State::Flowing
             && self.key_behind.is_none()
             && self.missing.first().is_some_and(|first| first < packet.sequence)
-            && self.assembler.place(&packet.payload) == Place::KeyStart
+            && Place::of(packet.codec, &packet.payload) == Place::KeyStart
         {
             self.key_behind = Some((packet.sequence, now + self.round_trip * 2 + KEY_FRAME_PATIENCE));
         }
@@ -307,7 +340,7 @@ impl VideoJitterBuffer {
     /// Looks for the start of a key frame among packets that may tell of one.
     fn anchor(&mut self, candidates: Range<u64>) {
         let found = self.packets.range(candidates).find(|(sequence, packet)| {
-            match self.assembler.place(&packet.payload) {
+            match Place::of(packet.codec, &packet.payload) {
                 Place::KeyStart => true,
                 // Its first packet, if the one before belongs to another picture.
                 Place::KeyPart => sequence
@@ -342,16 +375,19 @@ impl VideoJitterBuffer {
             let Some(picture) = self.complete_picture() else {
                 return;
             };
+            let Some(first) = self.packets.get(&picture.start) else {
+                return;
+            };
+            let (codec, timestamp) = (first.codec, first.timestamp);
             let payloads = self
                 .packets
                 .range(picture.clone())
                 .map(|(_, packet)| &packet.payload);
-            let assembled = self.assembler.assemble(payloads);
-            let timestamp = self.packets.get(&picture.start).map(|packet| packet.timestamp);
-            match (assembled, timestamp) {
-                (Ok(assembled), Some(timestamp)) if assembled.key || !self.needs_key => {
+            let goes_on = !self.needs_key && self.codec == Some(codec);
+            match self.assemblers.of(codec).assemble(payloads) {
+                Ok(assembled) if assembled.key || goes_on => {
                     self.consume(picture);
-                    self.emit(now, timestamp, assembled);
+                    self.emit(now, codec, timestamp, assembled);
                 }
                 // The bytes are no picture, or this is no key frame after all.
                 _ => self.give_up(now, picture.end),
@@ -359,11 +395,14 @@ impl VideoJitterBuffer {
         }
     }
 
-    fn emit(&mut self, now: Instant, timestamp: u32, AssembledPicture { data, key }: AssembledPicture) {
+    fn emit(&mut self, now: Instant, codec: VideoCodec, timestamp: u32, picture: AssembledPicture) {
+        let AssembledPicture { data, key } = picture;
         self.started = true;
         self.needs_key = false;
+        self.codec = Some(codec);
         self.pictures.push_back(ReceivedPicture {
             data,
+            codec,
             key,
             timestamp,
             at: now,
@@ -373,12 +412,13 @@ impl VideoJitterBuffer {
     /// The packets of the next picture, if all are there. Padding between pictures is consumed on the way.
     fn complete_picture(&mut self) -> Option<Range<u64>> {
         let start = self.skip_padding()?;
-        let timestamp = self.packets.get(&start)?.timestamp;
+        let first = self.packets.get(&start)?;
+        let (timestamp, codec) = (first.timestamp, first.codec);
         for (expected, (&sequence, packet)) in (start..).zip(self.packets.range(start..)) {
             if sequence != expected {
                 return None;
             }
-            if packet.timestamp != timestamp {
+            if packet.timestamp != timestamp || packet.codec != codec {
                 return Some(start..sequence);
             }
             if packet.marker {

@@ -15,10 +15,9 @@ use super::Error;
 use super::extension::{Extensions, StreamExtensions};
 use super::jitter_buffer::{BufferLimits, ReceivedPicture, Verdict, VideoJitterBuffer, VideoPacket};
 use super::packet::{Header, Packet};
-use super::sender::Rtx;
 use super::sequence::{Reception, ReceptionFigures, SequenceUnroller, TimestampUnroller};
 use crate::VideoCodec;
-use crate::rtp::payload::PayloadFormat;
+use crate::rtp::payload::{PayloadFormat, VIDEO_CLOCK_RATE};
 use crate::time::NtpTime;
 
 /// The original sequence number before a retransmitted payload (RFC 4588 §4).
@@ -29,10 +28,8 @@ pub const ARRIVALS: usize = 1024;
 /// What was negotiated for a medium.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReceiverSettings {
-    /// Its codec.
+    /// Its formats.
     pub medium: Medium,
-    /// The payload type we gave it.
-    pub payload_type: u8,
     /// The peer's stream, where signaled; otherwise the first that comes.
     pub ssrc: Option<u32>,
     /// What its packets say of themselves.
@@ -46,32 +43,64 @@ pub struct ReceiverSettings {
 #[serde(rename_all = "snake_case")]
 pub enum Medium {
     /// Opus packets.
-    Audio,
+    Audio {
+        /// The payload type we gave them.
+        payload_type: u8,
+    },
     /// Pictures.
     Video {
-        /// Their codec.
-        codec: VideoCodec,
-        /// The peer's retransmissions, where negotiated; its SSRC where signaled.
-        rtx: Option<RtxSource>,
+        /// Every format we declared: the peer may change between them whenever it likes (RFC 3264 §5.1).
+        formats: Vec<PictureFormat>,
+        /// The peer's stream of retransmissions, where signaled.
+        rtx_ssrc: Option<u32>,
         /// The jitter buffer's bounds.
         limits: BufferLimits,
     },
 }
 
-/// Where retransmissions come from.
+/// The numbers we gave to a codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RtxSource {
-    /// The payload type we gave them.
+pub struct PictureFormat {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// Its payload type.
     pub payload_type: u8,
-    /// The peer's stream, where signaled.
-    pub ssrc: Option<u32>,
+    /// The payload type of its retransmissions (RFC 4588 §8.6), where negotiated.
+    pub rtx_payload_type: Option<u8>,
 }
 
-impl From<Rtx> for RtxSource {
-    fn from(rtx: Rtx) -> Self {
-        RtxSource {
-            payload_type: rtx.payload_type,
-            ssrc: Some(rtx.ssrc),
+/// What a packet carries, by its payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    Sound,
+    Picture(VideoCodec),
+    Retransmission(VideoCodec),
+}
+
+impl Medium {
+    /// `None`: nothing of this medium.
+    fn load(&self, header: &Header) -> Option<Load> {
+        let number = header.payload_type;
+        match self {
+            Medium::Audio { payload_type } => (*payload_type == number).then_some(Load::Sound),
+            Medium::Video {
+                formats, rtx_ssrc, ..
+            } => formats.iter().find_map(|format| {
+                if format.payload_type == number {
+                    return Some(Load::Picture(format.codec));
+                }
+                let repairs = format.rtx_payload_type == Some(number)
+                    && rtx_ssrc.is_none_or(|ssrc| ssrc == header.ssrc);
+                repairs.then_some(Load::Retransmission(format.codec))
+            }),
+        }
+    }
+
+    /// Ticks of the RTP timestamp a second.
+    fn clock_rate(&self) -> u32 {
+        match self {
+            Medium::Audio { .. } => PayloadFormat::Opus.clock_rate(),
+            Medium::Video { .. } => VIDEO_CLOCK_RATE,
         }
     }
 }
@@ -166,17 +195,14 @@ pub struct RtpReceiver {
 impl RtpReceiver {
     /// A receiver, from the start or from where its former life was.
     pub fn new(settings: ReceiverSettings, resume: Option<ReceiverResume>, now: Instant) -> Self {
-        let (video, format) = match &settings.medium {
-            Medium::Audio => (None, PayloadFormat::Opus),
-            Medium::Video { codec, limits, .. } => (
-                Some(VideoJitterBuffer::new(*codec, *limits)),
-                PayloadFormat::from(*codec),
-            ),
+        let video = match &settings.medium {
+            Medium::Audio { .. } => None,
+            Medium::Video { limits, .. } => Some(VideoJitterBuffer::new(*limits)),
         };
         let resume = resume.unwrap_or(ReceiverResume {
             sequences: SequenceUnroller::default(),
             timestamps: TimestampUnroller::default(),
-            reception: Reception::new(format.clock_rate(), now),
+            reception: Reception::new(settings.medium.clock_rate(), now),
             ssrc: settings.ssrc,
             counts: ReceiverCounts::default(),
         });
@@ -209,12 +235,13 @@ impl RtpReceiver {
         if said.mid.is_some() && said.mid != self.settings.extensions.mid {
             // RFC 9143 §9.2: it belongs to another media section, whatever its payload type.
             self.resume.counts.refused += 1;
-        } else if packet.header.payload_type == self.settings.payload_type {
-            self.handle_original(at, packet);
-        } else if self.is_retransmission(&packet.header) {
-            self.handle_retransmission(at, &packet);
-        } else {
-            self.resume.counts.refused += 1;
+            return Ok(());
+        }
+        match self.settings.medium.load(&packet.header) {
+            Some(Load::Sound) => self.handle_original(at, packet, None),
+            Some(Load::Picture(codec)) => self.handle_original(at, packet, Some(codec)),
+            Some(Load::Retransmission(codec)) => self.handle_retransmission(at, &packet, codec),
+            None => self.resume.counts.refused += 1,
         }
         Ok(())
     }
@@ -293,7 +320,8 @@ impl RtpReceiver {
         self.resume.counts
     }
 
-    fn handle_original(&mut self, at: Instant, packet: Packet) {
+    /// A packet of the stream itself: of pictures in a codec, or of sound.
+    fn handle_original(&mut self, at: Instant, packet: Packet, codec: Option<VideoCodec>) {
         let Header {
             ssrc,
             sequence_number,
@@ -309,8 +337,8 @@ impl RtpReceiver {
         self.resume.counts.packets += 1;
         self.resume.reception.record(sequence, timestamp, at);
         let full = self.resume.timestamps.unroll(timestamp);
-        if self.video.is_some() {
-            return self.buffer(at, sequence, packet.header, packet.payload);
+        if let Some(codec) = codec {
+            return self.buffer(at, sequence, codec, packet.header, packet.payload);
         }
         if !packet.payload.is_empty() {
             self.outputs.push_back(Output::Sound(ReceivedSound {
@@ -322,18 +350,9 @@ impl RtpReceiver {
         }
     }
 
-    fn is_retransmission(&self, header: &Header) -> bool {
-        match &self.settings.medium {
-            Medium::Video { rtx: Some(rtx), .. } => {
-                header.payload_type == rtx.payload_type && rtx.ssrc.is_none_or(|ssrc| ssrc == header.ssrc)
-            }
-            Medium::Video { rtx: None, .. } | Medium::Audio => false,
-        }
-    }
-
     /// RFC 4588 §4: the payload of a retransmission is the original sequence number and the original payload. One
     /// of nothing but padding is a bandwidth probe.
-    fn handle_retransmission(&mut self, at: Instant, packet: &Packet) {
+    fn handle_retransmission(&mut self, at: Instant, packet: &Packet, codec: VideoCodec) {
         self.resume.counts.retransmissions += 1;
         let Some((original, _)) = packet.payload.split_first_chunk::<ORIGINAL_SEQUENCE>() else {
             return;
@@ -342,18 +361,19 @@ impl RtpReceiver {
         match self.resume.sequences.nearest(sequence_number) {
             Some(sequence) => {
                 let payload = packet.payload.slice(ORIGINAL_SEQUENCE..);
-                self.buffer(at, sequence, packet.header, payload);
+                self.buffer(at, sequence, codec, packet.header, payload);
             }
             None => self.resume.counts.refused += 1,
         }
     }
 
-    fn buffer(&mut self, at: Instant, sequence: u64, header: Header, payload: Bytes) {
+    fn buffer(&mut self, at: Instant, sequence: u64, codec: VideoCodec, header: Header, payload: Bytes) {
         let Some(video) = &mut self.video else { return };
         let verdict = video.insert(
             at,
             VideoPacket {
                 sequence,
+                codec,
                 timestamp: header.timestamp,
                 marker: header.marker,
                 payload,

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use crate::VideoCodec;
+use crate::rtp::payload::VIDEO_CLOCK_RATE;
 
-/// RTP clock of all video payload formats used here (RFC 6184 §8.2.1, RFC 7741 §6.1).
-pub const VIDEO_CLOCK_RATE: u32 = 90_000;
 /// RTP clock of Opus, whatever the sampling rate (RFC 7587 §4.1).
 pub const OPUS_CLOCK_RATE: u32 = 48_000;
 

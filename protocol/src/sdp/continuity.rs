@@ -8,7 +8,7 @@ use super::codec::Codec;
 use super::description::SessionDescription;
 use super::negotiation::best;
 use super::parameters::{Negotiated, NegotiatedAudio, NegotiatedVideo};
-use super::section::{Direction, MediaSection, SectionKind, Source};
+use super::section::{Direction, MediaSection, Source};
 use crate::VideoCodec;
 
 /// What the last exchange settled.
@@ -42,17 +42,26 @@ impl<'a> Running<'a> {
 }
 
 impl<'a> RunningSection<'a> {
-    /// The codec of the running pictures and its payload type, if it is offered again.
-    pub(super) fn codec_in<'o>(&self, offered: &'o MediaSection) -> Option<(VideoCodec, &'o Codec)> {
-        let video = self.negotiated.video.as_ref()?;
-        if offered.kind != SectionKind::Video {
-            return None;
-        }
-        let same = offered
+    /// The codec of the running pictures.
+    pub(super) fn codec(&self) -> Option<VideoCodec> {
+        self.negotiated.video.as_ref().map(|video| video.codec)
+    }
+
+    /// What is offered again of a codec that we have listed: the same payload type.
+    pub(super) fn listed<'o>(&self, offered: &'o MediaSection, codec: VideoCodec) -> Option<&'o Codec> {
+        let running = self
+            .negotiated
+            .video
+            .as_ref()
+            .filter(|video| video.codec == codec);
+        let payload_type = match running {
+            Some(video) => video.payload_type,
+            None => best(self.ours, codec)?.payload_type,
+        };
+        offered
             .codecs
             .iter()
-            .find(|codec| codec.payload_type == video.payload_type && codec.rank(video.codec).is_some());
-        Some((video.codec, same.or_else(|| best(offered, video.codec))?))
+            .find(|theirs| theirs.payload_type == payload_type && theirs.rank(codec).is_some())
     }
 }
 

@@ -6,7 +6,7 @@
 //! Later in the call either side sends a [`reoffer`], which the other gives to [`reanswer`]: what runs stays in its
 //! section, with its codec and its streams, whatever else the offer changes ([`continuity`](super::continuity)).
 
-use super::codec::{Codec, H264Profile, OPUS_CLOCK_RATE, VIDEO_CLOCK_RATE};
+use super::codec::{Codec, H264Profile, OPUS_CLOCK_RATE};
 use super::continuity::{Running, RunningSection};
 use super::description::{SdpError, SessionDescription};
 use super::extmap;
@@ -15,6 +15,8 @@ use super::parameters::{
 };
 use super::section::{Direction, MediaSection, SectionKind, Setup, Source};
 use crate::VideoCodec;
+use crate::rtp::payload::VIDEO_CLOCK_RATE;
+use crate::rtp::receiver::PictureFormat;
 
 /// RFC 8841 §6.1: "If the SDP 'max-message-size' attribute is not present, the default value is 64K."
 const DEFAULT_MAX_MESSAGE_SIZE: u64 = 65_536;
@@ -161,7 +163,7 @@ fn answer_with(
             None => MediaSection::rejection(offered),
         });
     let answer = local.describe_session(sections.collect());
-    let negotiated = settle(&answer, offer, transport, dtls_role)?;
+    let negotiated = settle(&answer, offer, Answerer::Us, transport, dtls_role)?;
     Ok((answer, negotiated))
 }
 
@@ -185,7 +187,14 @@ pub fn complete(offer: &SessionDescription, answer: &SessionDescription) -> Resu
         // RFC 8842 §5.3: the answerer has to decide.
         Some(Setup::ActPass) => return Err(SdpError::BadAnswer("setup:actpass")),
     };
-    settle(offer, answer, transport, dtls_role)
+    settle(offer, answer, Answerer::Peer, transport, dtls_role)
+}
+
+/// Whose description is the answer.
+#[derive(Clone, Copy)]
+enum Answerer {
+    Us,
+    Peer,
 }
 
 /// Whether a section shares the transport, or there is no group at all.
@@ -217,6 +226,7 @@ fn transport_section(
 fn settle(
     ours: &SessionDescription,
     theirs: &SessionDescription,
+    answerer: Answerer,
     transport: &MediaSection,
     dtls_role: DtlsRole,
 ) -> Result<Negotiated, SdpError> {
@@ -236,7 +246,8 @@ fn settle(
         fingerprint: transport.fingerprint.ok_or(SdpError::NoFingerprint)?,
         dtls_role,
         audio: first(SectionKind::Audio).and_then(|(ours, theirs)| NegotiatedAudio::of(ours, theirs)),
-        video: first(SectionKind::Video).and_then(|(ours, theirs)| NegotiatedVideo::of(ours, theirs)),
+        video: first(SectionKind::Video)
+            .and_then(|(ours, theirs)| NegotiatedVideo::of(ours, theirs, answerer)),
         data,
     };
     match (&negotiated.audio, &negotiated.video, &negotiated.data) {
@@ -269,6 +280,28 @@ fn rtx_of(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
         .codecs
         .iter()
         .find(|codec| codec.associated_payload_type() == Some(payload_type))
+}
+
+/// The codec that a payload type is, if it is one of ours.
+fn video_codec(listed: &Codec) -> Option<VideoCodec> {
+    [VideoCodec::H264, VideoCodec::Vp8]
+        .into_iter()
+        .find(|&codec| listed.rank(codec).is_some())
+}
+
+/// Every format of pictures that a section of ours declares, by payload type: their order says nothing about what arrives.
+fn picture_formats(section: &MediaSection) -> Vec<PictureFormat> {
+    let formats = section.codecs.iter().filter_map(|listed| {
+        let payload_type = listed.payload_type;
+        Some(PictureFormat {
+            codec: video_codec(listed)?,
+            payload_type,
+            rtx_payload_type: rtx_of(section, payload_type).map(|rtx| rtx.payload_type),
+        })
+    });
+    let mut formats: Vec<_> = formats.collect();
+    formats.sort_by_key(|format| format.payload_type);
+    formats
 }
 
 /// The payload type of a section that serves best as a codec.
@@ -331,15 +364,26 @@ impl LocalParameters {
                 section.codecs = vec![ours];
             }
             SectionKind::Video => {
-                let same = last.and_then(|last| last.codec_in(offered));
-                let ranked = self
+                // RFC 3264 §6.1: every format we can take, what runs first, then our favourite; the peer may change
+                // between them.
+                let running = last.and_then(|last| last.codec());
+                let others = self
                     .codecs
                     .iter()
-                    .filter_map(|&codec| Some((codec, best(offered, codec)?)));
-                section.codecs = same
+                    .copied()
+                    .filter(|&codec| Some(codec) != running);
+                section.codecs = running
                     .into_iter()
-                    .chain(ranked)
-                    .find_map(|(codec, theirs)| self.answer_codec(offered, codec, theirs))?;
+                    .chain(others)
+                    .filter_map(|codec| {
+                        let same = last.and_then(|last| last.listed(offered, codec));
+                        self.answer_codec(offered, codec, same.or_else(|| best(offered, codec))?)
+                    })
+                    .flatten()
+                    .collect();
+                if section.codecs.is_empty() {
+                    return None;
+                }
             }
             SectionKind::Data => {
                 NegotiatedData::of(offered)?;
@@ -469,17 +513,18 @@ impl NegotiatedAudio {
 }
 
 impl NegotiatedVideo {
-    fn of(ours: &MediaSection, theirs: &MediaSection) -> Option<Self> {
-        // RFC 3264 §6.1: the formats of a section stand in order of preference; the answer's first counts, and an
-        // answer of ours has one.
-        let shared = |offered: &Codec| {
-            [VideoCodec::H264, VideoCodec::Vp8].into_iter().find(|&codec| {
-                offered.rank(codec).is_some() && best(ours, codec).is_some() && best(theirs, codec).is_some()
-            })
+    fn of(ours: &MediaSection, theirs: &MediaSection, answerer: Answerer) -> Option<Self> {
+        let shared = |listed: &Codec| {
+            video_codec(listed).filter(|&codec| best(ours, codec).is_some() && best(theirs, codec).is_some())
         };
-        let codec = theirs.codecs.iter().find_map(shared)?;
+        // RFC 3264 §6.1: the formats of a section stand in order of preference; the answer's first counts.
+        let answer = match answerer {
+            Answerer::Us => ours,
+            Answerer::Peer => theirs,
+        };
+        let codec = answer.codecs.iter().find_map(shared)?;
         let receive = best(ours, codec)?;
-        // RFC 3264 §6.1: an answer keeps the offer's numbers, of which there may be several for one codec.
+        // An answer keeps the offer's numbers, of which there may be several for one codec.
         let same = theirs
             .codecs
             .iter()
@@ -491,9 +536,8 @@ impl NegotiatedVideo {
         Some(NegotiatedVideo {
             codec,
             payload_type: send.payload_type,
-            receive_payload_type: receive.payload_type,
             rtx_payload_type: rtx_of(theirs, send.payload_type).map(number),
-            receive_rtx_payload_type: rtx_of(ours, receive.payload_type).map(number),
+            receive: picture_formats(ours),
             sources: theirs.sources.clone(),
             send_extensions,
             receive_extensions,

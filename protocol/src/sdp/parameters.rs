@@ -5,6 +5,7 @@ use super::section::{Direction, Source};
 use crate::VideoCodec;
 use crate::ice::IceCredentials as IceParameters;
 use crate::rtp::extension::StreamExtensions;
+use crate::rtp::receiver::PictureFormat;
 
 /// The numbers our own descriptions give to codecs; all from the dynamic range 96–127 (RFC 3551 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,16 +145,14 @@ pub struct NegotiatedAudio {
 /// How pictures go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiatedVideo {
-    /// The codec, both ways.
+    /// The codec we send.
     pub codec: VideoCodec,
-    /// The payload type we send.
+    /// Its payload type.
     pub payload_type: u8,
-    /// The payload type we receive.
-    pub receive_payload_type: u8,
     /// The payload type of our retransmissions (RFC 4588), if the peer takes them.
     pub rtx_payload_type: Option<u8>,
-    /// The payload type of the peer's retransmissions.
-    pub receive_rtx_payload_type: Option<u8>,
+    /// Every format we declared; the peer may send any of them at any time.
+    pub receive: Vec<PictureFormat>,
     /// The peer's streams, if it announced them.
     pub sources: Vec<Source>,
     /// What our packets say of themselves.

@@ -254,7 +254,7 @@ fn a_chromium_offer_is_answered() {
     assert_eq!(answered.bundle, ["0", "1", "2"]);
     let text = answered.to_string();
     assert!(text.contains("a=setup:active\r\n"));
-    assert!(text.contains("m=video 9 UDP/TLS/RTP/SAVPF 108 127\r\n"));
+    assert!(text.contains("m=video 9 UDP/TLS/RTP/SAVPF 108 127 96 97\r\n"));
     assert!(
         text.contains(
             "a=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"

@@ -22,7 +22,9 @@ use roomrtc_protocol::rtp::extension::{ExtensionIds, StreamExtensions};
 use roomrtc_protocol::rtp::jitter_buffer::{BufferLimits, ReceivedPicture};
 use roomrtc_protocol::rtp::packet::Packet;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
-use roomrtc_protocol::rtp::receiver::{self, Medium, ReceivedSound, ReceiverSettings, RtpReceiver};
+use roomrtc_protocol::rtp::receiver::{
+    self, Medium, PictureFormat, ReceivedSound, ReceiverSettings, RtpReceiver,
+};
 use roomrtc_protocol::rtp::resend_cache::{ResendCache, ResendLimits};
 use roomrtc_protocol::rtp::sender::{self, Resume, RtpSender, Rtx, SenderSettings};
 use roomrtc_protocol::time::{SenderClock, WallClock};
@@ -425,8 +427,7 @@ fn video_sender(
 
 fn audio_receiver(start: Instant) -> RtpReceiver {
     let settings = ReceiverSettings {
-        medium: Medium::Audio,
-        payload_type: AUDIO,
+        medium: Medium::Audio { payload_type: AUDIO },
         ssrc: Some(ANA[0]),
         extensions: EXTENSIONS,
         round_trip: ms(100),
@@ -437,11 +438,14 @@ fn audio_receiver(start: Instant) -> RtpReceiver {
 fn video_receiver(start: Instant, codec: VideoCodec) -> RtpReceiver {
     let settings = ReceiverSettings {
         medium: Medium::Video {
-            codec,
-            rtx: Some(RTX.into()),
+            formats: vec![PictureFormat {
+                codec,
+                payload_type: VIDEO,
+                rtx_payload_type: Some(RTX.payload_type),
+            }],
+            rtx_ssrc: Some(RTX.ssrc),
             limits: BufferLimits::default(),
         },
-        payload_type: VIDEO,
         ssrc: Some(ANA[1]),
         extensions: EXTENSIONS,
         round_trip: ms(100),

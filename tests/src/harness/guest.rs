@@ -162,3 +162,19 @@ pub fn speak_only(browser: &mut Browser, codec: &str) -> Result<()> {
     browser.run(&format!("window.onlyCodec = {}", json!(codec)))?;
     Ok(())
 }
+
+/// Changes how the page sends its pictures (W3C `RTCRtpSender.setParameters`): a script with `parameters` and their first
+/// `encoding`.
+///
+/// # Errors
+/// If the browser does not take it.
+pub fn send_as(browser: &mut Browser, change: &str) -> Result<()> {
+    browser.run(&format!(
+        "const sender = window.roomrtc.peer.getSenders().find(({{ track }}) => track?.kind === 'video');
+         const parameters = sender.getParameters();
+         const [encoding] = parameters.encodings;
+         {change};
+         await sender.setParameters(parameters);"
+    ))?;
+    Ok(())
+}

@@ -320,6 +320,7 @@ fn figures(second: u64) -> CallStats {
     let wave = (second as f64 * 0.7).sin();
     let mut stats = CallStats::default();
     stats.video.codec = "h264".into();
+    stats.video.codec_received = "h264".into();
     (stats.video.width, stats.video.height) = (1280, 720);
     (stats.video.fps_captured, stats.video.fps_encoded) = (30.0, 30.0);
     (stats.video.fps_received, stats.video.fps_decoded) = (30.0, 29.0 + wave.round());

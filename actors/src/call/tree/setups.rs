@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use roomrtc_kit::Keep;
-use roomrtc_media::video_codec::Decoder;
 use roomrtc_protocol::rtcp::reporter::{ReporterSettings, StreamSettings};
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::sdp::{Direction, NegotiatedAudio, NegotiatedVideo};
@@ -12,7 +11,7 @@ use roomrtc_protocol::{MediaKind, VideoCodec};
 use super::Tree;
 use crate::call::recipes;
 use crate::codec_care::CodecCare;
-use crate::decoder::VideoDecoderSetup;
+use crate::decoder::{DecoderCare, VideoDecoderSetup};
 use crate::encoder::VideoEncoderSetup;
 use crate::file_transfer::FileSetup;
 use crate::ice_agent::IceSetup;
@@ -216,8 +215,8 @@ impl Tree {
 
     pub(super) fn decoder_setup(&self, codec: VideoCodec) -> VideoDecoderSetup {
         VideoDecoderSetup {
-            decoder: Decoder::of(recipes::video_codec(codec)),
-            care: CodecCare::new(self.soil.call.port(), self.soil.config.media.codec_stall()),
+            codec,
+            care: DecoderCare::new(&self.soil.call.port(), self.soil.config.media.codec_stall()),
             threads: self.soil.config.media.decoder_threads,
             output: self.video_playout.port(),
             keyframes: self.rtcp_reporter.port(),

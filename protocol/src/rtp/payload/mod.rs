@@ -14,6 +14,10 @@ pub mod h264;
 pub mod opus;
 pub mod vp8;
 
+/// Ticks of the RTP timestamp a second, whatever the codec of the pictures: RFC 6184 §8.2.1 and RFC 7741 §6.1 say "The
+/// clock rate … MUST be 90000."
+pub const VIDEO_CLOCK_RATE: u32 = 90_000;
+
 /// The payload formats of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PayloadFormat {
@@ -29,8 +33,7 @@ impl PayloadFormat {
     /// Ticks of the RTP timestamp a second.
     pub fn clock_rate(self) -> u32 {
         match self {
-            // RFC 6184 §8.2.1 and RFC 7741 §6.1: "The clock rate … MUST be 90000."
-            PayloadFormat::H264 | PayloadFormat::Vp8 => 90_000,
+            PayloadFormat::H264 | PayloadFormat::Vp8 => VIDEO_CLOCK_RATE,
             // RFC 7587 §4.1: "Opus … the RTP timestamp is incremented with a 48000 Hz clock rate".
             PayloadFormat::Opus => 48_000,
         }
@@ -172,14 +175,6 @@ impl Assembler {
             Assembler::Vp8 => vp8::assemble(payloads),
         }
     }
-
-    /// What one payload tells of its place in a picture.
-    pub fn place(&self, payload: &[u8]) -> Place {
-        match self {
-            Assembler::H264(_) => h264::place(payload),
-            Assembler::Vp8 => vp8::place(payload),
-        }
-    }
 }
 
 /// Which bytes of a payload tell of its format, and nothing of the media in it.
@@ -213,6 +208,16 @@ pub enum Place {
     Other,
 }
 
+impl Place {
+    /// That of a payload.
+    pub fn of(codec: VideoCodec, payload: &[u8]) -> Self {
+        match codec {
+            VideoCodec::H264 => h264::place(payload),
+            VideoCodec::Vp8 => vp8::place(payload),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -240,7 +245,7 @@ mod tests {
                 let mut assembler = Assembler::new(codec);
                 let _ = assembler.assemble(payloads.iter());
                 for payload in &payloads {
-                    assembler.place(payload);
+                    Place::of(codec, payload);
                 }
             }
         }

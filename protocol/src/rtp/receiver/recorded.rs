@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Medium, ORIGINAL_SEQUENCE, Output, RtpReceiver};
+use super::{Load, ORIGINAL_SEQUENCE, Output, RtpReceiver};
 use crate::recording::Recorded;
 use crate::recording::media::keep_only;
 use crate::rtp::Error;
@@ -68,13 +68,6 @@ impl Recorded for RtpReceiver {
 }
 
 impl RtpReceiver {
-    fn format(&self) -> PayloadFormat {
-        match self.settings.medium {
-            Medium::Audio => PayloadFormat::Opus,
-            Medium::Video { codec, .. } => codec.into(),
-        }
-    }
-
     fn mask_datagram(&self, datagram: &Bytes) -> Bytes {
         let Ok(packet) = Packet::parse(datagram) else {
             let length = datagram.len();
@@ -84,12 +77,12 @@ impl RtpReceiver {
         // The payload shares the datagram's memory.
         let start = packet.payload.as_ptr() as usize - datagram.as_ptr() as usize;
         let end = start + packet.payload.len();
-        let repeated = if self.is_retransmission(&packet.header) {
-            ORIGINAL_SEQUENCE.min(packet.payload.len())
-        } else {
-            0
+        let (format, repeated) = match self.settings.medium.load(&packet.header) {
+            Some(Load::Picture(codec)) => (codec.into(), 0),
+            Some(Load::Retransmission(codec)) => (codec.into(), ORIGINAL_SEQUENCE.min(packet.payload.len())),
+            Some(Load::Sound) | None => (PayloadFormat::Opus, 0),
         };
-        let told = payload::telling(self.format(), &packet.payload[repeated..]);
+        let told = payload::telling(format, &packet.payload[repeated..]);
         let told = told.into_iter().map(|at| start + repeated + at);
         // What is behind the payload is padding, whose last byte counts it.
         keep_only(

@@ -11,20 +11,28 @@ const EXTENSIONS: StreamExtensions = StreamExtensions {
     },
     mid: None,
 };
-const RTX: RtxSource = RtxSource {
-    payload_type: 97,
-    ssrc: Some(8),
-};
+/// The numbers Chromium gives.
+const FORMATS: [PictureFormat; 2] = [
+    PictureFormat {
+        codec: VideoCodec::Vp8,
+        payload_type: 96,
+        rtx_payload_type: Some(97),
+    },
+    PictureFormat {
+        codec: VideoCodec::H264,
+        payload_type: 108,
+        rtx_payload_type: Some(109),
+    },
+];
 
 fn video() -> ReceiverSettings {
     let medium = Medium::Video {
-        codec: VideoCodec::Vp8,
-        rtx: Some(RTX),
+        formats: FORMATS.to_vec(),
+        rtx_ssrc: Some(8),
         limits: BufferLimits::default(),
     };
     ReceiverSettings {
         medium,
-        payload_type: 96,
         ssrc: Some(7),
         extensions: EXTENSIONS,
         round_trip: Duration::from_millis(50),
@@ -85,6 +93,87 @@ fn a_retransmission_takes_the_place_of_the_lost_packet() {
     assert_eq!(receiver.counts().retransmissions, 1);
     // RFC 4588: the loss stays a loss in the reports about the stream itself.
     assert_eq!(receiver.figures().unwrap().1.lost(), 1);
+}
+
+/// An H.264 key frame in one packet: parameter sets and a slice (RFC 6184 §5.7.1, STAP-A).
+const H264_KEY: &[u8] = &[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88];
+/// Any other H.264 frame.
+const H264_INTER: &[u8] = &[0x61, 0x9a];
+
+/// Frame after frame, each with a time of its own.
+fn frame(payload_type: u8, number: u16, payload: &[u8]) -> Bytes {
+    let header = Header {
+        marker: true,
+        payload_type,
+        sequence_number: number,
+        timestamp: u32::from(number) * 3000,
+        ssrc: 7,
+    };
+    let mut out = vec![];
+    header.write(&mut out);
+    out.extend_from_slice(payload);
+    out.into()
+}
+
+fn codecs(outputs: Vec<Output>) -> Vec<VideoCodec> {
+    let codec = |output| match output {
+        Output::Picture(picture) => Some(picture.codec),
+        _ => None,
+    };
+    outputs.into_iter().filter_map(codec).collect()
+}
+
+#[test]
+fn a_peer_may_change_the_codec_and_change_it_back() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    for (number, (payload_type, payload)) in [
+        (108, H264_KEY),
+        (108, H264_INTER),
+        (96, KEY),
+        (96, INTER),
+        (108, H264_KEY),
+        (108, H264_INTER),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let datagram = frame(payload_type, number as u16, payload);
+        receiver.handle_datagram(now, &datagram).unwrap();
+    }
+    let expected = [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::H264].map(|codec| [codec; 2]);
+    assert_eq!(codecs(drain(&mut receiver)), expected.as_flattened());
+    assert_eq!(receiver.counts().refused, 0);
+}
+
+#[test]
+fn another_codec_is_shown_from_its_first_key_frame_on() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    for (number, (payload_type, payload)) in [(96, KEY), (108, H264_INTER)].into_iter().enumerate() {
+        let datagram = frame(payload_type, number as u16, payload);
+        receiver.handle_datagram(now, &datagram).unwrap();
+    }
+    assert_eq!(codecs(drain(&mut receiver)), [VideoCodec::Vp8]);
+    let soon = receiver.next_timeout().unwrap();
+    receiver.handle_timeout(soon);
+    assert_eq!(drain(&mut receiver), [Output::RequestKeyFrame]);
+    receiver.handle_datagram(now, &frame(108, 2, H264_KEY)).unwrap();
+    assert_eq!(codecs(drain(&mut receiver)), [VideoCodec::H264]);
+}
+
+#[test]
+fn a_retransmission_is_of_the_codec_whose_type_it_repairs() {
+    let now = Instant::now();
+    let mut receiver = RtpReceiver::new(video(), None, now);
+    receiver.handle_datagram(now, &frame(96, 0, KEY)).unwrap();
+    receiver.handle_datagram(now, &frame(108, 2, H264_INTER)).unwrap();
+    assert_eq!(codecs(drain(&mut receiver)), [VideoCodec::Vp8]);
+    let again = [&[0, 1][..], H264_KEY].concat();
+    receiver
+        .handle_datagram(now, &datagram(109, 8, 500, &again))
+        .unwrap();
+    assert_eq!(codecs(drain(&mut receiver)), [VideoCodec::H264; 2]);
 }
 
 #[test]
@@ -190,8 +279,7 @@ fn strangers_and_probes_change_nothing() {
 fn sound_goes_on_at_once_with_its_numbers_unrolled() {
     let now = Instant::now();
     let settings = ReceiverSettings {
-        medium: Medium::Audio,
-        payload_type: 111,
+        medium: Medium::Audio { payload_type: 111 },
         ssrc: None,
         extensions: StreamExtensions::default(),
         round_trip: Duration::from_millis(50),

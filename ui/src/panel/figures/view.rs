@@ -65,7 +65,7 @@ impl Figures {
 
     fn video<'a, M: 'a>(&'a self) -> Element<'a, M> {
         let v = &self.latest.video;
-        let codec = match (v.codec.as_str(), v.height) {
+        let codec = match (v.codec_received.as_str(), v.height) {
             ("", _) => "–".to_owned(),
             (codec, 0) => codec.to_uppercase(),
             (codec, _) => format!("{} {}×{}", codec.to_uppercase(), v.width, v.height),

@@ -1,5 +1,7 @@
 //! Calls with a guest in a browser: Chromium, the page the server gives it, and the client as users start it.
 
+mod formats;
+
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{
     await_state, call_again, call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
