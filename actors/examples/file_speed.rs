@@ -107,6 +107,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         dtls: dtls.port(),
         files: files.port(),
         peer_media: Port::new(|_: PeerMedia| {}),
+        data: Port::new(|_| {}),
         settings: sctp::Settings::default(),
         max_channels: 64,
         lost: Port::new(|_: AssociationLost| {}),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::brief;
+use crate::ui_bridge::data::DataEvent;
 use crate::ui_bridge::{FileEvent, Notice};
 
 /// From the ICE agent.
@@ -64,6 +65,13 @@ pub enum AssociationLost {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileReport(pub FileEvent);
 
+/// From the SCTP association: a channel that is neither a file's nor the control channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataReport(pub DataEvent);
+
+/// Reports of what the peer says that wait; it may say more than anybody can hear.
+const DATA_WAITING: usize = 256;
+
 /// From the playout: the first remote picture was decoded (or, in a call without video, the first sound).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstFrame;
@@ -93,4 +101,4 @@ impl PeerMedia {
     };
 }
 
-roomrtc_kit::mail! { IceEvent, brief::variant; DtlsEvent, brief::variant; AssociationLost, brief::variant; FileReport, |file| brief::variant(&file.0); FirstFrame; FirstPacket; CallNotice; PeerMedia; }
+roomrtc_kit::mail! { IceEvent, brief::variant; DtlsEvent, brief::variant; AssociationLost, brief::variant; FileReport, |file| brief::variant(&file.0); DataReport: newest(DATA_WAITING), |data| brief::variant(&data.0); FirstFrame; FirstPacket; CallNotice; PeerMedia; }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::slot::VideoSlot;
 use crate::stats::{CallStats, MediaGaps};
+use crate::ui_bridge::data::{DataEvent, DataOrder};
 use crate::ui_bridge::{CallEvent, FileEvent, MediaChoice, Notice, TransferId, VideoChoice};
 
 /// What can carry out calls. The real one starts the actors of `call`.
@@ -103,6 +104,8 @@ pub enum CallOrder {
     DeclineFile(TransferId),
     /// Stop a running transfer.
     CancelFile(TransferId),
+    /// Use a data channel.
+    Data(DataOrder),
     /// Say goodbye to the peer (RTCP BYE, DTLS close) and end.
     HangUp,
 }
@@ -135,6 +138,8 @@ pub enum CallNews {
     Event(CallEvent),
     /// For the front end.
     File(FileEvent),
+    /// For the front end.
+    Data(DataEvent),
     /// For the front end.
     Notice(Notice),
     /// An actor of the call died and was restarted.

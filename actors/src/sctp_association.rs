@@ -1,12 +1,14 @@
 //! The data channels of a call (RFC 8831): SCTP between the DTLS session and those who talk to the peer.
 //!
 //! Hears [`StartAssociation`] and [`SendPeerMedia`] from the call, [`SctpPackets`] from the DTLS session and
-//! [`ChannelOrder`] from the file transfers; tells the DTLS session what to send, the file transfers
-//! [`ChannelNews`], the call what the peer sends at the moment ([`PeerMedia`]) and that the association is gone
+//! [`ChannelOrder`] from the file transfers and, through the call, [`UseDataChannel`] from the front end; tells the DTLS session what to send, the file transfers
+//! [`ChannelNews`], the call what happens to channels of neither ([`DataReport`]), what the peer sends at the moment ([`PeerMedia`]) and that the association is gone
 //! ([`AssociationLost`]): then the call negotiates another transport.
 //!
 //! Besides the channels of files there is one named `control`, opened by the offerer: JSON texts such as
 //! `{"type":"media","microphone":true,"camera":false}`.
+
+mod plain;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,16 +19,19 @@ use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::deadline::now;
 use roomrtc_kit::{Deadline, Directory, Keep, Legacy, Port, Timed, mail};
+use roomrtc_protocol::data_channel::dcep::Reliability;
 use roomrtc_protocol::data_channel::{ChannelId, DataChannels, Event, Message, Output};
 use roomrtc_protocol::{file_transfer, sctp};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, info, warn};
 
+use self::plain::PlainChannels;
 use crate::brief;
-use crate::call_events::{AssociationLost, PeerMedia};
+use crate::call_events::{AssociationLost, DataReport, PeerMedia};
 use crate::dtls_session::SendRecords;
 use crate::file_transfer::ChannelNews;
 use crate::ui_bridge::TransferId;
+use crate::ui_bridge::data::{DataEvent, DataOrder};
 
 /// The channel for what the two clients tell each other about the call.
 const CONTROL_LABEL: &str = "control";
@@ -77,7 +82,12 @@ pub enum ChannelOrder {
     Renew,
 }
 
+/// What the front end wants of a channel of its own.
+#[derive(Clone, Debug)]
+pub struct UseDataChannel(pub DataOrder);
+
 mail! {
+    UseDataChannel, |order| brief::variant(&order.0);
     SctpPackets: newest(1024), |packets| brief::batch(&packets.0);
     StartAssociation;
     SendPeerMedia;
@@ -93,6 +103,8 @@ pub struct SctpSetup {
     pub files: Port<ChannelNews>,
     /// Where the peer's state goes.
     pub peer_media: Port<PeerMedia>,
+    /// Where the news of other channels goes.
+    pub data: Port<DataReport>,
     /// Limits of the association.
     pub settings: sctp::Settings,
     /// Channels open at one time.
@@ -129,6 +141,7 @@ pub struct State {
     /// What the peer should know, once it can be told.
     media: Option<SendPeerMedia>,
     files: BTreeMap<ChannelId, FileChannel>,
+    plain: PlainChannels,
 }
 
 /// The actor.
@@ -187,17 +200,21 @@ impl SctpAssociation {
             }
             Event::Opened {
                 channel,
+                reliability,
                 label,
                 protocol,
-                ..
-            } => self.opened(channel, &label, &protocol),
+            } => self.opened(channel, reliability, label, protocol),
             Event::Message { channel, message } if self.state.files.contains_key(&channel) => {
                 self.setup.files.tell(ChannelNews::Message(channel, message));
             }
             Event::Message { channel, message } if self.state.control == Some(channel) => {
                 self.hear_control(&message)
             }
-            Event::Message { .. } | Event::BufferedAmountLow(_) => {}
+            Event::Message { channel, message } => {
+                let heard = self.state.plain.heard(channel, message);
+                self.tell_data(heard);
+            }
+            Event::BufferedAmountLow(_) => {}
             Event::Closed(channel) => {
                 if self.state.control == Some(channel) {
                     self.state.control = None;
@@ -205,6 +222,8 @@ impl SctpAssociation {
                 if self.state.files.remove(&channel).is_some() {
                     self.setup.files.tell(ChannelNews::Closed(channel));
                 }
+                let gone = self.state.plain.closed(channel);
+                self.tell_data(gone);
             }
             Event::Ended { reason } => {
                 warn!(%reason, "SCTP ended");
@@ -219,13 +238,21 @@ impl SctpAssociation {
         self.state.channels = None;
         self.state.control = None;
         self.state.files.clear();
+        let gone = self.state.plain.forget();
+        self.tell_data(gone);
         self.setup.begun.store(false, Ordering::Relaxed);
         self.setup.files.tell(ChannelNews::Ended);
     }
 
-    fn opened(&mut self, channel: ChannelId, label: &str, protocol: &str) {
+    fn tell_data(&self, events: impl IntoIterator<Item = DataEvent>) {
+        for event in events {
+            self.setup.data.tell(DataReport(event));
+        }
+    }
+
+    fn opened(&mut self, channel: ChannelId, reliability: Reliability, label: String, protocol: String) {
         debug!(?channel, label, protocol, "channel opened by the peer");
-        match (label, protocol) {
+        match (label.as_str(), protocol.as_str()) {
             (file_transfer::LABEL, file_transfer::PROTOCOL) => {
                 self.state.files.insert(channel, FileChannel::default());
                 self.setup.files.tell(ChannelNews::Opened(channel));
@@ -235,9 +262,8 @@ impl SctpAssociation {
                 self.tell_media();
             }
             _ => {
-                if let Some(channels) = &mut self.state.channels {
-                    channels.close(channel);
-                }
+                let opened = self.state.plain.opened(channel, reliability, [label, protocol]);
+                self.tell_data([opened]);
             }
         }
     }
@@ -425,6 +451,17 @@ impl Handler<ChannelOrder> for SctpAssociation {
 
     fn handle(&mut self, order: ChannelOrder, ctx: &mut Self::Context) {
         self.obey(order);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<UseDataChannel> for SctpAssociation {
+    type Result = ();
+
+    fn handle(&mut self, UseDataChannel(order): UseDataChannel, ctx: &mut Self::Context) {
+        let State { channels, plain, .. } = &mut *self.state;
+        let news = plain.obey(channels.as_mut(), order);
+        self.tell_data(news);
         self.drive(ctx);
     }
 }

@@ -15,9 +15,11 @@ use crate::slot::VideoSlot;
 use crate::stats::MediaGaps;
 
 pub mod bridge;
+pub mod data;
 pub mod outbox;
 
 pub use bridge::{TellUi, UiBridge};
+use data::{DataEvent, DataOrder};
 
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +144,8 @@ pub enum Command {
     DeclineFile(TransferId),
     /// Stop a running transfer.
     CancelFile(TransferId),
+    /// Use a data channel.
+    Data(DataOrder),
     /// End everything.
     Quit,
 }
@@ -217,6 +221,8 @@ pub enum Event {
     Call(CallEvent),
     /// A file.
     File(FileEvent),
+    /// A data channel.
+    Data(DataEvent),
     /// Something the user should know, such as a missing camera.
     Notice(Notice),
     /// A component died and was restarted.

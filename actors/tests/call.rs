@@ -43,7 +43,11 @@ impl Handler<CallReport> for Wire {
             },
             CallNews::LocalCandidate(candidate) => CallOrder::RemoteCandidate(candidate),
             CallNews::Event(event) => return self.events.send(event).unwrap_or(()),
-            CallNews::File(_) | CallNews::Notice(_) | CallNews::Restarted { .. } | CallNews::Closed => return,
+            CallNews::File(_)
+            | CallNews::Data(_)
+            | CallNews::Notice(_)
+            | CallNews::Restarted { .. }
+            | CallNews::Closed => return,
         };
         if let Some(peer) = &*self.peer.lock().expect("the wire") {
             peer.tell(order);

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 mod agenda;
+mod channels;
 mod order;
 mod report;
 mod screenshot;
@@ -242,7 +243,7 @@ impl Headless {
     }
 
     fn order(&mut self, line: &str) -> Vec<Step> {
-        match Order::parse(line).map(Order::meaning) {
+        match Order::parse(line).and_then(Order::meaning) {
             Ok(Meaning::Command(command)) => vec![Step::Command(command)],
             Ok(Meaning::Screenshot(path)) => vec![Step::Screenshot(path)],
             Ok(Meaning::Inspect(request)) => inspect(request).into_iter().collect(),

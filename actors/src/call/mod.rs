@@ -32,7 +32,8 @@ use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
 use crate::brief;
 use crate::call_events::{
-    AssociationLost, CallNotice, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent, PeerMedia,
+    AssociationLost, CallNotice, DataReport, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent,
+    PeerMedia,
 };
 use crate::call_port::{CallNews, CallOrder, CallReport, CallSetup};
 use crate::ui_bridge::{CallEnd, CallEvent};
@@ -293,6 +294,7 @@ impl Handler<CallOrder> for Call {
             CallOrder::AcceptFile { transfer, directory } => tree.accept_file(transfer, directory),
             CallOrder::DeclineFile(transfer) => tree.decline_file(transfer),
             CallOrder::CancelFile(transfer) => tree.cancel_file(transfer),
+            CallOrder::Data(order) => tree.use_data_channel(order),
             CallOrder::HangUp => self.close(ctx),
         }
     }
@@ -386,6 +388,14 @@ impl Handler<FileReport> for Call {
 
     fn handle(&mut self, FileReport(event): FileReport, _: &mut Self::Context) {
         self.tell(CallNews::File(event));
+    }
+}
+
+impl Handler<DataReport> for Call {
+    type Result = ();
+
+    fn handle(&mut self, DataReport(event): DataReport, _: &mut Self::Context) {
+        self.tell(CallNews::Data(event));
     }
 }
 

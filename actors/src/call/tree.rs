@@ -44,10 +44,11 @@ use crate::recorder::Recorder;
 use crate::rtcp_reporter::{RtcpReporter, SendBye, wall_clock};
 use crate::rtp_receiver::RtpReceiver;
 use crate::rtp_sender::{Gate, RtpSender};
-use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation};
+use crate::sctp_association::{SctpAssociation, SendPeerMedia, StartAssociation, UseDataChannel};
 use crate::sent_packets::SentPackets;
 use crate::srtp::Srtp;
 use crate::stats::collector::{Stats, StatsSetup};
+use crate::ui_bridge::data::DataOrder;
 use crate::ui_bridge::{MediaChoice, TransferId};
 
 /// The threads of the client. Supervisors live on the first: when one of the others hangs, they start its actors on a
@@ -464,6 +465,10 @@ impl Tree {
 
     pub(crate) fn cancel_file(&self, transfer: TransferId) {
         self.file_transfer.tell(file_transfer::CancelFile(transfer));
+    }
+
+    pub(crate) fn use_data_channel(&self, order: DataOrder) {
+        self.sctp_association.tell(UseDataChannel(order));
     }
 
     /// Stops the media, the producers first, and says goodbye to the peer.

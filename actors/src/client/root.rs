@@ -24,6 +24,7 @@ use crate::call_port::{
 use crate::signaling_connection::{self as signaling, SignalingConnection, SignalingNews};
 use crate::slot::VideoSlot;
 use crate::stats::{CallStats, MediaGaps};
+use crate::ui_bridge::data::{DataEvent, DataOrder};
 use crate::ui_bridge::{
     CallEnd, CallEvent, Command, ConnectionState, Event, MediaChoice, TellUi, VideoChoice,
 };
@@ -235,6 +236,15 @@ impl Client {
         }
     }
 
+    /// Whoever asks for a data channel waits for an answer.
+    fn order_data(&self, order: DataOrder) {
+        if self.now.running.is_none() {
+            let reason = "there is no call".to_owned();
+            return self.tell(Event::Data(DataEvent::Refused { reason }));
+        }
+        self.order(CallOrder::Data(order));
+    }
+
     fn renew_preview(&mut self) {
         self.now.preview = None;
         if self.now.running.is_some() {
@@ -368,6 +378,7 @@ impl Handler<Command> for Client {
             }
             Command::DeclineFile(transfer) => self.order(CallOrder::DeclineFile(transfer)),
             Command::CancelFile(transfer) => self.order(CallOrder::CancelFile(transfer)),
+            Command::Data(order) => self.order_data(order),
             Command::Quit => self.quit(ctx),
         }
         self.keep();
@@ -552,6 +563,7 @@ impl Handler<CallReport> for Client {
             CallNews::Closed => self.closed(call, ctx),
             // A transfer's end may come after the call's.
             CallNews::File(event) => self.tell(Event::File(event)),
+            CallNews::Data(event) => self.tell(Event::Data(event)),
             CallNews::Restarted {
                 actor,
                 reason,

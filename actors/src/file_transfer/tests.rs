@@ -58,6 +58,7 @@ fn end(dtls: Addr<DtlsSession>, peer: Addr<DtlsSession>) -> End {
         dtls: dtls.port(),
         files: files.port(),
         peer_media: Port::new(move |media| drop(told_too.send(News::PeerMedia(media)))),
+        data: Port::new(|_| {}),
         settings: roomrtc_protocol::sctp::Settings::default(),
         max_channels: 64,
         lost: Port::new(move |_: AssociationLost| drop(told_of_loss.send(News::AssociationLost))),

@@ -1,5 +1,6 @@
 //! Calls with a guest in a browser: Chromium, the page the server gives it, and the client as users start it.
 
+mod data_channels;
 mod formats;
 
 use anyhow::{Context, Result, ensure};

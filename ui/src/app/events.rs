@@ -48,6 +48,8 @@ impl App {
             }
             Event::Call(event) => return self.hear_call(event, now),
             Event::File(event) => self.hear_file(&event, now),
+            // The window has no channels of its own; what a peer says on one of its is not for people.
+            Event::Data(_) => {}
             Event::Notice(notice) => {
                 if let Screen::Call(call) = &mut self.screen {
                     call.note(&notice);

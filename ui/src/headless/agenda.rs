@@ -287,6 +287,7 @@ impl Agenda {
             Event::Refused { code, retry_after } => self.refused(code, retry_after),
             Event::Call(event) => self.call_event(event),
             Event::File(event) => self.file(event),
+            Event::Data(event) => vec![Step::Report(event.into())],
             Event::Notice(notice) => vec![Step::Report(notice.into())],
             Event::Restarted {
                 actor,

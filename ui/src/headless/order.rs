@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use roomrtc_actors::ui_bridge::data::DataOrder;
 use roomrtc_actors::ui_bridge::{Command, TransferId};
 use roomrtc_kit::inspect::{Death, Request};
 use serde::Deserialize;
+
+use super::channels::{OpenChannel, SendData};
 
 /// Longest line that is read.
 pub(super) const MAX_LINE: usize = 64 * 1024;
@@ -41,6 +44,12 @@ pub(super) enum Order {
     DeclineFile { transfer: u64 },
     /// Stop a transfer.
     CancelFile { transfer: u64 },
+    /// Open a data channel.
+    OpenChannel(OpenChannel),
+    /// Send a message on one.
+    SendData(SendData),
+    /// Close one.
+    CloseChannel { channel: u16 },
     /// Save the peer's picture.
     Screenshot { path: PathBuf },
     /// List every actor's mailbox.
@@ -91,9 +100,9 @@ impl Order {
         serde_json::from_str(line).map_err(|error| error.to_string())
     }
 
-    /// What to do about it.
-    pub(super) fn meaning(self) -> Meaning {
-        Meaning::Command(match self {
+    /// What to do about it, if it makes sense.
+    pub(super) fn meaning(self) -> Result<Meaning, String> {
+        Ok(Meaning::Command(match self {
             Order::Call { user } => Command::Call { user },
             Order::Invite {} => Command::Invite,
             Order::RevokeInvite { invite } => Command::RevokeInvite { invite },
@@ -111,14 +120,17 @@ impl Order {
             },
             Order::DeclineFile { transfer } => Command::DeclineFile(TransferId(transfer)),
             Order::CancelFile { transfer } => Command::CancelFile(TransferId(transfer)),
-            Order::Screenshot { path } => return Meaning::Screenshot(path),
-            Order::Actors {} => return Meaning::Inspect(Request::Actors {}),
-            Order::Crash { actor, how } => return Meaning::Inspect(Request::Crash { actor, how }),
-            Order::Pause { actor, ms } => return Meaning::Inspect(Request::Pause { actor, ms }),
-            Order::Record { file, addresses } => return Meaning::Record(file, addresses),
-            Order::StopRecording {} => return Meaning::StopRecording,
-            Order::Quit {} => return Meaning::Quit,
-        })
+            Order::OpenChannel(open) => Command::Data(open.order()?),
+            Order::SendData(send) => Command::Data(send.order()?),
+            Order::CloseChannel { channel } => Command::Data(DataOrder::Close { channel }),
+            Order::Screenshot { path } => return Ok(Meaning::Screenshot(path)),
+            Order::Actors {} => return Ok(Meaning::Inspect(Request::Actors {})),
+            Order::Crash { actor, how } => return Ok(Meaning::Inspect(Request::Crash { actor, how })),
+            Order::Pause { actor, ms } => return Ok(Meaning::Inspect(Request::Pause { actor, ms })),
+            Order::Record { file, addresses } => return Ok(Meaning::Record(file, addresses)),
+            Order::StopRecording {} => return Ok(Meaning::StopRecording),
+            Order::Quit {} => return Ok(Meaning::Quit),
+        }))
     }
 }
 
@@ -143,7 +155,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 21, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 24, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_order_becomes_a_command() {
-        let order = |line: &str| Order::parse(line).unwrap().meaning();
+        let order = |line: &str| Order::parse(line).unwrap().meaning().unwrap();
         assert_eq!(
             order(r#"{"do":"mute"}"#),
             Meaning::Command(Command::SetMicrophone(false))

@@ -11,6 +11,8 @@ use roomrtc_kit::MeterView;
 use roomrtc_protocol::signaling::messages::{ErrorCode, UserPresence};
 use serde::Serialize;
 
+use super::channels::{ChannelLine, DataLine};
+
 /// One line.
 #[derive(Debug, Serialize)]
 pub(super) struct Line<'a> {
@@ -67,6 +69,12 @@ pub(super) enum Report {
     Stats(Box<CallStats>),
     /// A transfer.
     File(FileLine),
+    /// A data channel can be used.
+    ChannelOpened(ChannelLine),
+    /// A message arrived on one.
+    DataMessage(DataLine),
+    /// A data channel is gone.
+    ChannelClosed { channel: u16 },
     /// A picture was saved.
     Screenshot { path: PathBuf, width: u32, height: u32 },
     /// Something the user of a window would be told.
@@ -171,6 +179,9 @@ impl Report {
             Report::PeerMedia { .. } => "peer_media",
             Report::Stats(_) => "stats",
             Report::File(_) => "file",
+            Report::ChannelOpened(_) => "channel_opened",
+            Report::DataMessage(_) => "data_message",
+            Report::ChannelClosed { .. } => "channel_closed",
             Report::Screenshot { .. } => "screenshot",
             Report::Notice { .. } => "notice",
             Report::Restarted { .. } => "restarted",

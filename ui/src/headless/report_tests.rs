@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use roomrtc_actors::stats::{ActorStats, MediaGaps, Quantiles};
+use roomrtc_actors::ui_bridge::data::DataEvent;
+use roomrtc_protocol::data_channel::Message;
+use roomrtc_protocol::data_channel::dcep::Reliability;
+use roomrtc_protocol::sctp::Limit;
 use roomrtc_protocol::signaling::messages::Presence;
 use serde_json::Value;
 
@@ -40,6 +44,24 @@ fn samples() -> Vec<Report> {
         presence: Presence::Busy,
     }];
     let transfer = TransferId(1);
+    let message = |message: Message| {
+        Report::from(DataEvent::Message {
+            channel: 1,
+            message: message.into(),
+        })
+    };
+    let opened = |limit| {
+        Report::from(DataEvent::Opened {
+            channel: 1,
+            label: text(),
+            protocol: text(),
+            reliability: Reliability {
+                unordered: true,
+                limit: Some(limit),
+            },
+            by_peer: true,
+        })
+    };
     let failed = |reason| Report::File(FileEvent::Failed { transfer, reason }.into());
     vec![
         Report::Online {
@@ -120,6 +142,11 @@ fn samples() -> Vec<Report> {
         failed(FileEnd::CallEnded),
         failed(FileEnd::Disk(text())),
         failed(FileEnd::Protocol(text())),
+        opened(Limit::Retransmissions(1)),
+        opened(Limit::Lifetime(Duration::from_millis(1))),
+        message(Message::Text(text())),
+        message(Message::Binary(vec![1].into())),
+        DataEvent::Closed { channel: 1 }.into(),
         Report::Screenshot {
             path: "p".into(),
             width: 1,

@@ -337,6 +337,7 @@ impl Login {
             | Event::Call(_)
             | Event::File(_)
             | Event::Notice(_)
+            | Event::Data(_)
             | Event::Restarted { .. } => {}
         }
         Action::None

@@ -47,6 +47,7 @@ impl Tree {
             dtls: self.dtls_session.port(),
             files: self.file_transfer.port(),
             peer_media: self.soil.call.port(),
+            data: self.soil.call.port(),
             settings: recipes::sctp(config),
             max_channels: usize::from(config.data_channels.max_channels),
             lost: self.soil.call.port(),
