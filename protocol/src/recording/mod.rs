@@ -5,7 +5,7 @@
 //! recorded. [`Replay`] reads the lines back, makes each machine from the state it began with, feeds it the same inputs
 //! at the same times, and tells the first difference.
 //!
-//! Reading order: [`line`] (the lines of a file), [`track`] (how a machine is recorded), [`replay`], then [`moment`] and
+//! Reading order: [`mod@line`] (the lines of a file), [`track`] (how a machine is recorded), [`replay`], then [`moment`] and
 //! [`media`] (how times and payloads are written). The machines' own parts are beside them, in files named `recorded`.
 //!
 //! What is never written: media, beyond the first bytes that tell a payload's format; keys, passwords and tokens, which
