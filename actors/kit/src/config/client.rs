@@ -128,7 +128,7 @@ section! {
         /// Tell the desktop of incoming calls and files.
         notifications: bool = true, any();
 
-        /// Largest recording of a call, MiB; one that has become so large ends and says so. A call fills some 11 MiB a minute.
+        /// Largest recording of a call, MiB; one that has become so large ends and says so. A call fills several a minute.
         recording_max_mib: u64 = 128, range(1..=65_536);
 
         /// Calls and files the lobby remembers.
