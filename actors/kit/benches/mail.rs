@@ -1,4 +1,4 @@
-//! What a message, a restart, a deadline and an idle actor cost. Runs in under a minute:
+//! What a message, a restart, a deadline, an idle actor and the actors panel cost. Runs in under a minute:
 //! `cargo bench -p roomrtc-kit`.
 #![allow(missing_docs)]
 
@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler, System, SystemRunner};
 use actix_rt::{Arbiter, ArbiterHandle};
 use criterion::{Criterion, criterion_group, criterion_main};
+use roomrtc_kit::watch::{LOOK, MESSAGES, Model};
 use roomrtc_kit::{
-    Addr, Backoff, Deadline, Down, Intensity, Port, Shutdown, Spec, Strategy, Supervisor, Timed, deadline,
-    mail,
+    Addr, Backoff, Deadline, Directory, Down, Intensity, Port, Shutdown, Spec, Strategy, Supervisor, Timed,
+    deadline, mail,
 };
 
 /// Messages sent before the sender lets the receiver work.
@@ -19,6 +20,9 @@ const BATCH: u64 = 64;
 
 /// Actors of which the memory is measured.
 const CROWD: usize = 10_000;
+
+/// More than a client has in a call.
+const IN_A_CALL: usize = 60;
 
 struct Counter {
     count: u64,
@@ -162,6 +166,35 @@ fn messages(c: &mut Criterion) {
     });
 }
 
+/// What is done while somebody looks: all mailboxes are looked at every [`LOOK`], and each message is noted.
+fn watching(c: &mut Criterion) {
+    let system = System::new();
+    Directory::watch(true);
+    let actors: Vec<Addr<Counter>> = system.block_on(async {
+        let spec = |number| {
+            let actor = Addr::new(format!("call/{number}"));
+            Spec::new(&actor, &Arbiter::current(), Counter::new).launch(ignore());
+            actor
+        };
+        (0..IN_A_CALL).map(spec).collect()
+    });
+    for actor in &actors {
+        timed(&system, send(actor, MESSAGES as u64 + BATCH));
+    }
+    let mut group = c.benchmark_group("panel");
+    let (mut model, mut now) = (Model::default(), Instant::now());
+    group.bench_function(format!("a look at {IN_A_CALL} actors"), |b| {
+        b.iter(|| {
+            now += LOOK;
+            model.take(now, Directory::view());
+        });
+    });
+    group.bench_function("same arbiter: send, handle and note", |b| {
+        b.iter_custom(|n| timed(&system, send(&actors[0], n)));
+    });
+    Directory::watch(false);
+}
+
 fn restarts(c: &mut Criterion) {
     let system = System::new();
     let (here, other) = system.block_on(async { (Arbiter::current(), Arbiter::new().handle()) });
@@ -237,6 +270,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = benches;
     config = quick();
-    targets = memory, messages, restarts, deadlines
+    targets = memory, messages, watching, restarts, deadlines
 }
 criterion_main!(benches);
