@@ -167,8 +167,12 @@ impl VideoDecoder {
             on_picture,
             on_trouble,
         )?);
-        let failed = heard.into_actor(self).map(|words, actor, ctx| {
-            if let Ok(words) = words {
+        let codec = self.codec;
+        let failed = heard.into_actor(self).map(move |words, actor, ctx| {
+            // The trouble of a decoder that was changed for another is nobody's any more.
+            if let Ok(words) = words
+                && actor.codec == codec
+            {
                 actor.fail(words, ctx);
             }
         });
