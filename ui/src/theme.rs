@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use iced::theme::Palette;
 use iced::widget::{button, container, progress_bar, scrollable, text, text_input};
-use iced::{Background, Border, Color, Shadow, Theme, Vector, border, color};
+use iced::{Background, Border, Color, Theme, border, color};
 
 mod measure;
 
@@ -158,14 +158,6 @@ fn alpha(color: Color, a: f32) -> Color {
     Color { a, ..color }
 }
 
-fn shadow(y: f32, blur: f32, a: f32) -> Shadow {
-    Shadow {
-        color: alpha(Color::BLACK, a),
-        offset: Vector::new(0.0, y),
-        blur_radius: blur,
-    }
-}
-
 fn surface(background: Color, radius: f32) -> container::Style {
     container::Style::default()
         .background(background)
@@ -206,10 +198,11 @@ pub fn raised(theme: &Theme) -> container::Style {
     surface(tokens(theme).raised, radius::S)
 }
 
-/// What floats above everything: toasts, modals.
+/// What floats above everything: toasts, modals. Without a shadow: iced's software renderer draws the whole of one again
+/// with every picture that changes below or beside it, so that the window grows darker and darker.
 pub fn floating(theme: &Theme) -> container::Style {
     let t = tokens(theme);
-    outlined(t.card, radius::L, t.hover).shadow(shadow(10.0, 30.0, 0.35))
+    outlined(t.card, radius::L, t.hover)
 }
 
 /// The card of an incoming call.
@@ -233,7 +226,7 @@ pub fn veil(_: &Theme) -> container::Style {
     surface(alpha(color!(0x07090d), 0.72), radius::L).color(ON_FILL)
 }
 
-/// A pill over a picture. Without a shadow: one there would be drawn again with every picture.
+/// A pill over a picture. Without a shadow, as [`floating`].
 pub fn glass(_: &Theme) -> container::Style {
     outlined(alpha(GLASS, 0.82), radius::PILL, alpha(Color::WHITE, 0.10)).color(ON_FILL)
 }
