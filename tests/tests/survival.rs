@@ -30,6 +30,16 @@ fn lose(client: &mut Headless, actor: &str) -> Result<()> {
     client.order(&json!({"do": "crash", "actor": actor, "how": "forget"}))
 }
 
+/// The call ends in good order.
+fn hangs_up(ana: &mut Headless, ben: &mut Headless) -> Result<()> {
+    ana.order(&json!({"do": "hangup"}))?;
+    for client in [ana, ben] {
+        let ended = client.wait_for("ended")?;
+        ensure!(ended["reason"] == "hung_up", "{ended}");
+    }
+    Ok(())
+}
+
 /// A killed client is started again and rejoins; how its call goes on at both ends.
 fn comes_back(server: &Server, user: &str, peer: &mut Headless) -> Result<Headless> {
     peer.wait_for("peer_away")?;
@@ -51,12 +61,7 @@ fn a_client_that_was_killed_rejoins_its_call_whichever_side_it_was() -> Result<(
     ben.kill()?;
     let mut ben = comes_back(&server, "ben", &mut ana)?;
     ensure!(ana.events("ended").count() == 0, "the call ended");
-    ana.order(&json!({"do": "hangup"}))?;
-    for client in [&mut ana, &mut ben] {
-        let ended = client.wait_for("ended")?;
-        ensure!(ended["reason"] == "hung_up", "{ended}");
-    }
-    Ok(())
+    hangs_up(&mut ana, &mut ben)
 }
 
 #[test]
@@ -187,12 +192,7 @@ fn a_client_whose_supervisors_hang_starts_itself_anew_and_goes_back_to_its_call(
     ben.wait_for("resumed")?;
     hears_and_sees(&mut ana)?;
     hears_and_sees(&mut ben)?;
-    ana.order(&json!({"do": "hangup"}))?;
-    for client in [&mut ana, &mut ben] {
-        let ended = client.wait_for("ended")?;
-        ensure!(ended["reason"] == "hung_up", "{ended}");
-    }
-    Ok(())
+    hangs_up(&mut ana, &mut ben)
 }
 
 #[test]
