@@ -8,7 +8,7 @@ use super::codec::Codec;
 use super::description::SessionDescription;
 use super::negotiation::best;
 use super::parameters::{Negotiated, NegotiatedAudio, NegotiatedVideo};
-use super::section::{Direction, MediaSection, Source};
+use super::section::{Direction, MediaSection, Role, Source};
 use crate::VideoCodec;
 
 /// What the last exchange settled.
@@ -25,6 +25,8 @@ pub struct Running<'a> {
 pub(super) struct RunningSection<'a> {
     /// As we described it.
     pub(super) ours: &'a MediaSection,
+    /// What it is for.
+    pub(super) role: Role,
     negotiated: &'a Negotiated,
 }
 
@@ -34,8 +36,10 @@ impl<'a> Running<'a> {
         let ours = self.ours.sections.get(index)?;
         // RFC 9143 §7.1.3: what takes the place of a refused section has another identification tag.
         let same = !ours.rejected && ours.kind == offered.kind && ours.mid == offered.mid;
+        let role = ours.role()?;
         same.then_some(RunningSection {
             ours,
+            role,
             negotiated: self.negotiated,
         })
     }
@@ -44,15 +48,14 @@ impl<'a> Running<'a> {
 impl<'a> RunningSection<'a> {
     /// The codec of the running pictures.
     pub(super) fn codec(&self) -> Option<VideoCodec> {
-        self.negotiated.video.as_ref().map(|video| video.codec)
+        self.negotiated.pictures(self.role).map(|video| video.codec)
     }
 
     /// What is offered again of a codec that we have listed: the same payload type.
     pub(super) fn listed<'o>(&self, offered: &'o MediaSection, codec: VideoCodec) -> Option<&'o Codec> {
         let running = self
             .negotiated
-            .video
-            .as_ref()
+            .pictures(self.role)
             .filter(|video| video.codec == codec);
         let payload_type = match running {
             Some(video) => video.payload_type,

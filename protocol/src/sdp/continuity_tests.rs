@@ -145,25 +145,97 @@ fn a_camera_that_is_switched_off_by_its_direction_leaves_the_sound_alone() {
 }
 
 #[test]
-fn a_second_video_comes_goes_and_comes_back_in_the_same_place_beside_the_running_one() {
+fn a_second_video_is_a_screen_that_comes_goes_and_comes_back_beside_the_running_camera() {
     let (mut callee, mut offered) = call();
     let second = second_video(&offered, "3");
     offered.sections.push(second);
     offered.bundle.push("3".into());
     assert_eq!(callee.takes(&offered), [false, false]);
-    assert!(callee.answered(3).rejected);
+    assert_eq!(callee.answered(3).direction, RECVONLY);
+    assert!(callee.answered(3).slides && !callee.answered(1).slides);
+    let screen = |callee: &Party| callee.negotiated.screen.clone();
+    assert_eq!(screen(&callee).unwrap().sources[0].ssrc, 1501);
+    assert_eq!(screen(&callee).unwrap().direction, RECVONLY);
 
-    // RFC 8829 §5.2.2: what was refused is offered with port 0 from then on, in no group.
+    // It pauses, and is refused from then on with port 0, in no group (RFC 8829 §5.2.2).
+    offered.sections[3].direction = Direction::NEITHER;
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(screen(&callee).unwrap().direction, Direction::NEITHER);
     offered.sections[3].rejected = true;
     offered.bundle.pop();
     assert_eq!(callee.takes(&offered), [false, false]);
+    assert!(screen(&callee).is_none() && callee.answered(3).rejected);
 
     // Its place is used again, under another tag.
     offered.sections[3] = second_video(&offered, "4");
     offered.bundle.push("4".into());
     assert_eq!(callee.takes(&offered), [false, false]);
+    assert!(screen(&callee).is_some());
     assert_eq!(callee.directions(), [Direction::BOTH; 2]);
     assert_eq!(callee.answered(1).sources[0].ssrc, 2001);
+}
+
+#[test]
+fn a_third_video_is_refused() {
+    let (mut callee, mut offered) = call();
+    for mid in ["3", "4"] {
+        let another = second_video(&offered, mid);
+        offered.sections.push(another);
+        offered.bundle.push(mid.into());
+    }
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert!(!callee.answered(3).rejected && callee.answered(4).rejected);
+}
+
+#[test]
+fn a_screen_stays_one_when_the_camera_beside_it_is_given_up() {
+    let (mut callee, mut offered) = call();
+    let second = second_video(&offered, "3");
+    offered.sections.push(second);
+    offered.bundle.push("3".into());
+    callee.takes(&offered);
+    offered.sections[1].rejected = true;
+    offered.bundle.retain(|mid| mid != "1");
+    assert_eq!(callee.takes(&offered), [false, false]);
+    assert_eq!(callee.directions(), [Direction::BOTH, Direction::NEITHER]);
+    assert!(callee.answered(3).slides);
+    assert!(callee.negotiated.screen.is_some());
+}
+
+#[test]
+fn our_screen_gets_a_section_of_its_own_with_the_numbers_in_use_and_keeps_it() {
+    let (mut callee, mut offered) = call();
+    // The numbers of another stack.
+    offered.sections[1].codecs.remove(0);
+    offered.sections[1].codecs.remove(0);
+    offered.sections[1].codecs[0].payload_type = 120;
+    offered.sections[1].codecs[1].payload_type = 121;
+    offered.sections[1].codecs[1].parameters = "apt=120".into();
+    callee.takes(&offered);
+    callee.local.screen.as_mut().unwrap().direction.send = true;
+    let offer: SessionDescription = reoffer(&callee.local, &callee.ours).to_string().parse().unwrap();
+    assert_eq!(offer.bundle, ["0", "1", "2", "3"]);
+    let screen = &offer.sections[3];
+    assert!(screen.slides);
+    assert_eq!(screen.direction, Direction::BOTH);
+    assert_eq!(screen.sources[0].ssrc, 2003);
+    assert_eq!(screen.sources[0].rtx_ssrc, Some(2004));
+    let numbers = |section: &MediaSection| -> Vec<u8> {
+        section.codecs.iter().map(|codec| codec.payload_type).collect()
+    };
+    assert_eq!(numbers(screen), [120, 121]);
+    assert_eq!(screen.extensions, offer.sections[1].extensions);
+
+    // The peer takes it for a screen; when it is over, the section stays for the next.
+    let (answered, seen_by_peer) = answer(&client(1), &offer).unwrap();
+    assert_eq!(seen_by_peer.screen.unwrap().direction, RECVONLY);
+    let settled = complete(&offer, &answered).unwrap();
+    assert_eq!(settled.screen.unwrap().direction, SENDONLY);
+    callee.local.screen.as_mut().unwrap().direction.send = false;
+    let over = reoffer(&callee.local, &offer);
+    assert_eq!((over.sections.len(), over.sections[3].direction), (4, RECVONLY));
+    callee.local.screen.as_mut().unwrap().direction.send = true;
+    assert_eq!(reoffer(&callee.local, &over).sections.len(), 4);
 }
 
 #[test]
@@ -181,7 +253,7 @@ fn a_video_in_the_place_of_a_former_sound_does_not_take_over_from_the_running_on
     offered.sections[0] = second_video(&offered, "5");
     offered.bundle.push("5".into());
     assert_eq!(callee.takes(&offered), [false, false]);
-    assert!(callee.answered(0).rejected && !callee.answered(1).rejected);
+    assert!(callee.answered(0).slides && !callee.answered(1).slides);
     assert_eq!(callee.negotiated.video.as_ref().unwrap().sources[0].ssrc, 1001);
 }
 

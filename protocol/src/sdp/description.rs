@@ -63,6 +63,19 @@ pub struct SessionDescription {
 }
 
 impl SessionDescription {
+    /// An identification tag (RFC 5888 §4) that no section has.
+    pub(super) fn free_mid(&self) -> String {
+        let taken = |mid: &String| self.sections.iter().any(|section| section.mid == *mid);
+        let mut mids = (self.sections.len()..).map(|number| number.to_string());
+        mids.find(|mid| !taken(mid)).unwrap_or_default()
+    }
+
+    /// One more section, over the transport of the others.
+    pub(super) fn add(&mut self, section: MediaSection) {
+        self.bundle.push(section.mid.clone());
+        self.sections.push(section);
+    }
+
     /// Reads a description within limits.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`fingerprint`] (the certificate announced), [`codec`] (one payload type), [`extmap`] (header
 //! extensions), [`section`] (one `m=` with its attributes), [`description`] (the whole text), [`parameters`] (what a client brings and what is settled),
-//! [`negotiation`] (offer and answer), [`continuity`] (what goes on when they are exchanged again).
+//! [`negotiation`] (offer and answer; our side of the sections is in `our_sections.rs`), [`continuity`] (what goes on when they are exchanged again).
 //!
 //! | subject | RFC |
 //! |---|---|
@@ -19,6 +19,7 @@ pub mod description;
 pub mod extmap;
 pub mod fingerprint;
 pub mod negotiation;
+mod our_sections;
 pub mod parameters;
 pub mod section;
 

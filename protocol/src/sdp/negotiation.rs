@@ -6,16 +6,15 @@
 //! Later in the call either side sends a [`reoffer`], which the other gives to [`reanswer`]: what runs stays in its
 //! section, with its codec and its streams, whatever else the offer changes ([`continuity`](super::continuity)).
 
-use super::codec::{Codec, H264Profile, OPUS_CLOCK_RATE};
-use super::continuity::{Running, RunningSection};
+use super::codec::{Codec, OPUS_CLOCK_RATE};
+use super::continuity::Running;
 use super::description::{SdpError, SessionDescription};
 use super::extmap;
 use super::parameters::{
-    DtlsRole, LocalMedia, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
+    DtlsRole, LocalParameters, Negotiated, NegotiatedAudio, NegotiatedData, NegotiatedVideo,
 };
-use super::section::{Direction, MediaSection, SectionKind, Setup, Source};
+use super::section::{MediaSection, Role, Setup};
 use crate::VideoCodec;
-use crate::rtp::payload::VIDEO_CLOCK_RATE;
 use crate::rtp::receiver::PictureFormat;
 
 /// RFC 8841 §6.1: "If the SDP 'max-message-size' attribute is not present, the default value is 64K."
@@ -23,49 +22,23 @@ const DEFAULT_MAX_MESSAGE_SIZE: u64 = 65_536;
 /// RFC 8841 §6.1: zero means messages of any size.
 const ANY_MESSAGE_SIZE: u64 = 0;
 /// Which packets of the transport came (draft-holmer-rmcat-transport-wide-cc-extensions-01).
-const TRANSPORT_FEEDBACK: &str = "transport-cc";
-/// The feedback we offer and understand for pictures: NACK (RFC 4585), PLI (RFC 4585), FIR (RFC 5104), the receiver's
-/// estimate (draft-alvestrand-rmcat-remb-03).
-const VIDEO_FEEDBACK: [&str; 5] = ["nack", "nack pli", "ccm fir", "goog-remb", TRANSPORT_FEEDBACK];
-/// What an Opus receiver tells the sender (RFC 7587 §6.1).
-const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1;stereo=1";
-
-/// Proposes a call: sound, pictures with all our codecs, data channels, all over one transport.
+pub(super) const TRANSPORT_FEEDBACK: &str = "transport-cc";
+/// Proposes a call: sound, pictures with all our codecs, data channels, and a screen if we send one, all over one
+/// transport.
 pub fn offer(local: &LocalParameters) -> SessionDescription {
-    let mut sections = Vec::new();
-    let mid = |sections: &Vec<MediaSection>| sections.len().to_string();
-    if let Some(audio) = &local.audio {
-        let mut section = MediaSection::new(SectionKind::Audio, &mid(&sections));
-        section.codecs = vec![opus(local.payload_types.opus)];
-        section.extensions = extmap::offered();
-        local.describe_media(&mut section, audio, audio.direction);
-        sections.push(section);
+    let mut offer = local.describe_session(Vec::new());
+    for role in [Role::Sound, Role::Camera, Role::Data] {
+        if let Some(section) = local.offer_section(role, &offer) {
+            offer.add(section);
+        }
     }
-    if let Some(video) = &local.video {
-        let mut section = MediaSection::new(SectionKind::Video, &mid(&sections));
-        section.codecs = local
-            .codecs
-            .iter()
-            .flat_map(|&codec| local.offered(codec))
-            .collect();
-        section.extensions = extmap::offered();
-        local.describe_media(&mut section, video, video.direction);
-        sections.push(section);
-    }
-    if let Some(data) = &local.data {
-        let mut section = MediaSection::new(SectionKind::Data, &mid(&sections));
-        data.describe(&mut section);
-        sections.push(section);
-    }
-    // RFC 8842 §5.2: the offerer lets the answerer choose.
-    sections
-        .iter_mut()
-        .for_each(|section| local.describe_transport(section, Setup::ActPass));
-    local.describe_session(sections)
+    local.offer_screen(&mut offer);
+    offer
 }
 
 /// Proposes to go on with what was settled: our last description with the credentials, the certificate and the
-/// directions of `local` (RFC 8829 §5.2.2, RFC 8839 §4.4.1.1.1). Sections, formats and streams stay as they were.
+/// directions of `local` (RFC 8829 §5.2.2, RFC 8839 §4.4.1.1.1). Sections, formats and streams stay as they were; a screen
+/// that we begin to send gets a section of its own behind them, unless there is one.
 ///
 /// A direction is what we want, also where the peer has allowed less of late (RFC 8829 §4.2.4).
 pub fn reoffer(local: &LocalParameters, last: &SessionDescription) -> SessionDescription {
@@ -75,11 +48,12 @@ pub fn reoffer(local: &LocalParameters, last: &SessionDescription) -> SessionDes
     };
     for section in offer.sections.iter_mut().filter(|section| !section.rejected) {
         local.describe_transport(section, Setup::ActPass);
-        if let Some(media) = local.media(section.kind) {
+        if let Some(media) = section.role().and_then(|role| local.media(role)) {
             section.direction = media.direction;
             local.describe_stream(section, media);
         }
     }
+    local.offer_screen(&mut offer);
     offer
 }
 
@@ -116,18 +90,26 @@ fn answer_with(
     offer: &SessionDescription,
 ) -> Result<(SessionDescription, Negotiated), SdpError> {
     let mut chosen: Vec<Option<MediaSection>> = vec![None; offer.sections.len()];
-    for kind in [SectionKind::Audio, SectionKind::Video, SectionKind::Data] {
+    for role in Role::ALL {
+        let camera = chosen
+            .iter()
+            .flatten()
+            .any(|section| section.role() == Some(Role::Camera));
         let mut candidates: Vec<_> = offer
             .sections
             .iter()
             .enumerate()
-            .filter(|(_, section)| section.kind == kind)
+            .filter(|(index, _)| chosen[*index].is_none())
             .map(|(index, section)| (index, section, running.and_then(|last| last.at(index, section))))
+            .filter(|(_, section, last)| match last {
+                Some(last) => last.role == role,
+                None => role.suits(section, camera),
+            })
             .collect();
         candidates.sort_by_key(|(_, _, last)| last.is_none());
         for (index, offered, last) in candidates {
             let taken = in_bundle(offer, offered)
-                .then(|| local.answer_section(offered, last))
+                .then(|| local.answer_section(role, offered, last))
                 .flatten();
             if let Some(section) = taken {
                 chosen[index] = Some(section);
@@ -236,8 +218,9 @@ fn settle(
             .zip(&theirs.sections)
             .filter(|(a, b)| !a.rejected && !b.rejected)
     };
-    let first = |kind| pairs().find(move |(ours, _)| ours.kind == kind);
-    let data = first(SectionKind::Data).and_then(|(_, theirs)| NegotiatedData::of(theirs));
+    let pair = |role| pairs().find(move |(ours, _)| ours.role() == Some(role));
+    let pictures = |role| pair(role).and_then(|(ours, theirs)| NegotiatedVideo::of(ours, theirs, answerer));
+    let data = pair(Role::Data).and_then(|(_, theirs)| NegotiatedData::of(theirs));
     let negotiated = Negotiated {
         mid: transport.mid.clone(),
         ice: transport.ice.clone().ok_or(SdpError::NoIceCredentials)?,
@@ -245,37 +228,26 @@ fn settle(
         candidates: transport.candidates.clone(),
         fingerprint: transport.fingerprint.ok_or(SdpError::NoFingerprint)?,
         dtls_role,
-        audio: first(SectionKind::Audio).and_then(|(ours, theirs)| NegotiatedAudio::of(ours, theirs)),
-        video: first(SectionKind::Video)
-            .and_then(|(ours, theirs)| NegotiatedVideo::of(ours, theirs, answerer)),
+        audio: pair(Role::Sound).and_then(|(ours, theirs)| NegotiatedAudio::of(ours, theirs)),
+        video: pictures(Role::Camera),
+        screen: pictures(Role::Screen),
         data,
     };
-    match (&negotiated.audio, &negotiated.video, &negotiated.data) {
-        (None, None, None) => Err(SdpError::NothingInCommon),
+    let Negotiated {
+        audio,
+        video,
+        screen,
+        data,
+        ..
+    } = &negotiated;
+    match (audio, video, screen, data) {
+        (None, None, None, None) => Err(SdpError::NothingInCommon),
         _ => Ok(negotiated),
     }
 }
 
-fn opus(payload_type: u8) -> Codec {
-    const STEREO: u16 = 2; // RFC 7587 §7: always 2, whatever is sent
-    let codec = Codec::new(payload_type, "opus", OPUS_CLOCK_RATE).with_parameters(OPUS_PARAMETERS);
-    Codec {
-        channels: Some(STEREO),
-        feedback: vec![TRANSPORT_FEEDBACK.to_owned()],
-        ..codec
-    }
-}
-
-fn rtx(payload_type: u8, of: u8) -> Codec {
-    Codec::new(payload_type, "rtx", VIDEO_CLOCK_RATE).with_parameters(format!("apt={of}"))
-}
-
-fn h264_parameters(profile: H264Profile) -> String {
-    format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}")
-}
-
 /// The retransmission format of a payload type within a section.
-fn rtx_of(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
+pub(super) fn rtx_of(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
     section
         .codecs
         .iter()
@@ -311,179 +283,6 @@ pub(super) fn best(section: &MediaSection, codec: VideoCodec) -> Option<&Codec> 
         .iter()
         .filter_map(|offered| Some((offered.rank(codec)?, offered)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, offered)| offered)
-}
-
-impl LocalParameters {
-    fn offered(&self, codec: VideoCodec) -> [Codec; 2] {
-        let numbers = &self.payload_types;
-        let (mut media, rtx_payload_type) = match codec {
-            VideoCodec::H264 => {
-                let parameters = h264_parameters(H264Profile::OURS);
-                (
-                    Codec::new(numbers.h264, "H264", VIDEO_CLOCK_RATE).with_parameters(parameters),
-                    numbers.h264_rtx,
-                )
-            }
-            VideoCodec::Vp8 => (Codec::new(numbers.vp8, "VP8", VIDEO_CLOCK_RATE), numbers.vp8_rtx),
-        };
-        media.feedback = VIDEO_FEEDBACK.map(str::to_owned).into();
-        let rtx = rtx(rtx_payload_type, media.payload_type);
-        [media, rtx]
-    }
-
-    /// What we bring into a section.
-    fn media(&self, kind: SectionKind) -> Option<&LocalMedia> {
-        match kind {
-            SectionKind::Audio => self.audio.as_ref(),
-            SectionKind::Video => self.video.as_ref(),
-            SectionKind::Data | SectionKind::Other => None,
-        }
-    }
-
-    /// Our answer to one section, if we take it; `last` is what runs in it.
-    fn answer_section(
-        &self,
-        offered: &MediaSection,
-        last: Option<RunningSection<'_>>,
-    ) -> Option<MediaSection> {
-        if offered.rejected {
-            return None;
-        }
-        let mut section = MediaSection {
-            protocol: offered.protocol.clone(),
-            ..MediaSection::new(offered.kind, &offered.mid)
-        };
-        match offered.kind {
-            SectionKind::Audio => {
-                let theirs = offered
-                    .codecs
-                    .iter()
-                    .find(|codec| codec.is("opus", OPUS_CLOCK_RATE))?;
-                let mut ours = opus(theirs.payload_type);
-                ours.feedback.retain(|feedback| theirs.has_feedback(feedback));
-                section.codecs = vec![ours];
-            }
-            SectionKind::Video => {
-                // RFC 3264 §6.1: every format we can take, what runs first, then our favourite; the peer may change
-                // between them.
-                let running = last.and_then(|last| last.codec());
-                let others = self
-                    .codecs
-                    .iter()
-                    .copied()
-                    .filter(|&codec| Some(codec) != running);
-                section.codecs = running
-                    .into_iter()
-                    .chain(others)
-                    .filter_map(|codec| {
-                        let same = last.and_then(|last| last.listed(offered, codec));
-                        self.answer_codec(offered, codec, same.or_else(|| best(offered, codec))?)
-                    })
-                    .flatten()
-                    .collect();
-                if section.codecs.is_empty() {
-                    return None;
-                }
-            }
-            SectionKind::Data => {
-                NegotiatedData::of(offered)?;
-                self.data.as_ref()?.describe(&mut section);
-            }
-            SectionKind::Other => return None,
-        }
-        if let SectionKind::Audio | SectionKind::Video = offered.kind {
-            self.answer_media(&mut section, offered, self.media(offered.kind)?)?;
-            if let Some(last) = last {
-                // RFC 8829 §5.3.1: a stream that was announced once stays so while it is not sent.
-                section.msid = section.msid.or_else(|| last.ours.msid.clone());
-                if section.sources.is_empty() {
-                    section.sources.clone_from(&last.ours.sources);
-                }
-            }
-        }
-        Some(section)
-    }
-
-    /// RFC 3264 §6.1: the answer keeps the offer's payload type numbers.
-    fn answer_codec(&self, offered: &MediaSection, codec: VideoCodec, theirs: &Codec) -> Option<Vec<Codec>> {
-        let mut ours = Codec::new(theirs.payload_type, &theirs.name, theirs.clock_rate);
-        ours.feedback = theirs.feedback.clone();
-        ours.feedback
-            .retain(|feedback| VIDEO_FEEDBACK.contains(&feedback.as_str()));
-        if codec == VideoCodec::H264 {
-            // RFC 6184 §8.2.2: the profile must be the same in both; the level may differ where both say so.
-            let profile = theirs.h264_profile()?;
-            let level = match theirs.parameter("level-asymmetry-allowed") {
-                Some("1") => H264Profile::OURS.level,
-                _ => profile.level.min(H264Profile::OURS.level),
-            };
-            ours.parameters = h264_parameters(H264Profile { level, ..profile });
-        }
-        let rtx =
-            rtx_of(offered, ours.payload_type).map(|theirs| rtx(theirs.payload_type, ours.payload_type));
-        Some([Some(ours), rtx].into_iter().flatten().collect())
-    }
-
-    fn answer_media(
-        &self,
-        section: &mut MediaSection,
-        offered: &MediaSection,
-        media: &LocalMedia,
-    ) -> Option<()> {
-        // RTP and RTCP must share the one port, or there is no place for RTCP (RFC 8834 §4.5).
-        let secured = offered.rtcp_mux && offered.protocol.contains("SAVP");
-        self.describe_media(section, media, media.direction.and(offered.direction.reversed()));
-        section.rtcp_rsize = offered.rtcp_rsize;
-        section.extensions = extmap::answered(&offered.extensions);
-        secured.then_some(())
-    }
-
-    fn describe_media(&self, section: &mut MediaSection, media: &LocalMedia, direction: Direction) {
-        section.direction = direction;
-        section.rtcp_mux = true;
-        section.rtcp_rsize = true;
-        self.describe_stream(section, media);
-    }
-
-    /// Announces our stream where we send.
-    fn describe_stream(&self, section: &mut MediaSection, media: &LocalMedia) {
-        if section.direction.send {
-            let has_rtx = section
-                .codecs
-                .iter()
-                .any(|codec| codec.associated_payload_type().is_some());
-            section.msid = Some(format!("{} {}", self.cname, section.media));
-            section.sources = vec![Source {
-                ssrc: media.ssrc,
-                rtx_ssrc: media.rtx_ssrc.filter(|_| has_rtx),
-                cname: self.cname.clone(),
-            }];
-        }
-    }
-
-    fn describe_transport(&self, section: &mut MediaSection, setup: Setup) {
-        section.ice = Some(self.ice.clone());
-        section.trickle = true;
-        section.candidates = self.candidates.clone();
-        section.fingerprint = Some(self.fingerprint);
-        section.setup = Some(setup);
-    }
-
-    fn describe_session(&self, sections: Vec<MediaSection>) -> SessionDescription {
-        const NO_NAME: &str = "-"; // RFC 8866 §5.3 recommends it where there is none
-        // RFC 9143 §7.3.3: a rejected section is in no group.
-        let used = sections
-            .iter()
-            .filter(|section| !section.rejected && !section.mid.is_empty());
-        SessionDescription {
-            session_id: self.session_id,
-            session_version: self.session_version,
-            session_name: NO_NAME.to_owned(),
-            ice_lite: false,
-            bundle: used.map(|section| section.mid.clone()).collect(),
-            sections,
-        }
-    }
 }
 
 impl NegotiatedAudio {
@@ -551,7 +350,7 @@ impl NegotiatedVideo {
 }
 
 impl NegotiatedData {
-    fn of(theirs: &MediaSection) -> Option<Self> {
+    pub(super) fn of(theirs: &MediaSection) -> Option<Self> {
         let max_message_size = match theirs.max_message_size.unwrap_or(DEFAULT_MAX_MESSAGE_SIZE) {
             ANY_MESSAGE_SIZE => u64::MAX,
             size => size,
@@ -562,7 +361,7 @@ impl NegotiatedData {
         })
     }
 
-    fn describe(&self, section: &mut MediaSection) {
+    pub(super) fn describe(&self, section: &mut MediaSection) {
         section.sctp_port = Some(self.port);
         section.max_message_size = Some(self.max_message_size);
     }

@@ -1,7 +1,7 @@
 //! What goes into a negotiation and what comes out of it.
 
 use super::fingerprint::Fingerprint;
-use super::section::{Direction, Source};
+use super::section::{Direction, Role, Source};
 use crate::VideoCodec;
 use crate::ice::IceCredentials as IceParameters;
 use crate::rtp::extension::StreamExtensions;
@@ -67,6 +67,8 @@ pub struct LocalParameters {
     pub audio: Option<LocalMedia>,
     /// Pictures, if this client takes part in them.
     pub video: Option<LocalMedia>,
+    /// A screen besides, if this client takes part in that. Its section is offered only where we send it.
+    pub screen: Option<LocalMedia>,
     /// Our video codecs, the best first.
     pub codecs: Vec<VideoCodec>,
     /// Their numbers.
@@ -103,6 +105,8 @@ pub struct Negotiated {
     pub audio: Option<NegotiatedAudio>,
     /// Pictures, if both take part and share a codec.
     pub video: Option<NegotiatedVideo>,
+    /// A screen besides, if there is a section for it.
+    pub screen: Option<NegotiatedVideo>,
     /// Data channels, if both want them: the peer's port and limit.
     pub data: Option<NegotiatedData>,
 }
@@ -116,6 +120,15 @@ impl Negotiated {
     /// Whether the peer may send pictures.
     pub fn receives_video(&self) -> bool {
         self.video.as_ref().is_some_and(|video| video.direction.receive)
+    }
+
+    /// What was settled of pictures in this role.
+    pub(super) fn pictures(&self, role: Role) -> Option<&NegotiatedVideo> {
+        match role {
+            Role::Camera => self.video.as_ref(),
+            Role::Screen => self.screen.as_ref(),
+            Role::Sound | Role::Data => None,
+        }
     }
 }
 

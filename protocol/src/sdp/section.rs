@@ -19,6 +19,9 @@ const DATA_CHANNELS: &str = "webrtc-datachannel";
 /// format and `a=sctpmap` says what it carries. Some stacks still offer that.
 const SCTPMAP_PROTOCOL: &str = "DTLS/SCTP";
 
+/// RFC 4796 §5: "The media stream includes presentation slides."
+const SLIDES: &str = "slides";
+
 /// What a section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SectionKind {
@@ -30,6 +33,33 @@ pub enum SectionKind {
     Data,
     /// Anything else; always rejected.
     Other,
+}
+
+/// What a section of ours is for; a call has one of each at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sound.
+    Sound,
+    /// The picture of the one who calls.
+    Camera,
+    /// The picture of a screen.
+    Screen,
+    /// Data channels.
+    Data,
+}
+
+impl Role {
+    pub(super) const ALL: [Role; 4] = [Role::Sound, Role::Camera, Role::Screen, Role::Data];
+
+    /// Whether an offered section can be taken for this. Where there is a `camera` already, other pictures are a screen's.
+    pub(super) fn suits(self, offered: &MediaSection, camera: bool) -> bool {
+        match self {
+            Role::Sound => offered.kind == SectionKind::Audio,
+            Role::Camera => offered.kind == SectionKind::Video && !offered.slides,
+            Role::Screen => offered.kind == SectionKind::Video && (offered.slides || camera),
+            Role::Data => offered.kind == SectionKind::Data,
+        }
+    }
 }
 
 /// Who sends (RFC 3264 §5.1).
@@ -167,6 +197,8 @@ pub struct MediaSection {
     pub codecs: Vec<Codec>,
     /// Header extensions that are known here.
     pub extensions: Vec<Extmap>,
+    /// `a=content:slides` (RFC 4796): the pictures are a screen, not a camera's.
+    pub slides: bool,
     /// `a=msid`: stream and track (RFC 8830).
     pub msid: Option<String>,
     /// RTP streams, in the order announced.
@@ -227,10 +259,22 @@ impl MediaSection {
             rtcp_rsize: false,
             codecs: Vec::new(),
             extensions: Vec::new(),
+            slides: false,
             msid: None,
             sources: Vec::new(),
             sctp_port: None,
             max_message_size: None,
+        }
+    }
+
+    /// What this section of ours is for.
+    pub(super) fn role(&self) -> Option<Role> {
+        match self.kind {
+            SectionKind::Audio => Some(Role::Sound),
+            SectionKind::Video if self.slides => Some(Role::Screen),
+            SectionKind::Video => Some(Role::Camera),
+            SectionKind::Data => Some(Role::Data),
+            SectionKind::Other => None,
         }
     }
 
@@ -309,6 +353,7 @@ impl MediaSection {
             "rtcp-mux" => self.rtcp_mux = true,
             "rtcp-rsize" => self.rtcp_rsize = true,
             "msid" => self.msid = Some(value.to_owned()),
+            "content" => self.slides = value.split(',').any(|content| content.trim() == SLIDES),
             "sctp-port" => self.sctp_port = value.parse().ok(),
             "sctpmap" => self.sctp_port = self.sctp_port.or(parse_sctpmap(value)),
             "max-message-size" => self.max_message_size = value.parse().ok(),
@@ -450,6 +495,9 @@ impl MediaSection {
         }
         if matches!(self.kind, SectionKind::Audio | SectionKind::Video) {
             lines.flag(self.direction.attribute(), true);
+        }
+        if self.slides {
+            lines.add("content", SLIDES);
         }
         if let Some(msid) = &self.msid {
             lines.add("msid", msid);

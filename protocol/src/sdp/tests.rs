@@ -34,6 +34,14 @@ pub(super) fn client(name: u8) -> LocalParameters {
             rtx_ssrc: Some(ssrc + 2),
             ..media(ssrc + 1)
         }),
+        screen: Some(LocalMedia {
+            direction: Direction {
+                send: false,
+                receive: true,
+            },
+            rtx_ssrc: Some(ssrc + 4),
+            ..media(ssrc + 3)
+        }),
         codecs: vec![VideoCodec::H264, VideoCodec::Vp8],
         payload_types: PayloadTypes::default(),
         data: Some(NegotiatedData {
@@ -389,23 +397,25 @@ fn without_the_feedback_or_the_small_reports_of_the_peer_there_are_none() {
 }
 
 #[test]
-fn a_second_camera_is_refused_and_the_first_taken() {
+fn the_first_camera_is_taken_the_second_as_a_screen_and_the_third_refused() {
     let ours = client(1);
     let mut offered = offer(&ours);
-    let mut second = offered.sections[1].clone();
-    second.mid = "3".into();
-    offered.sections.push(second);
-    offered.bundle.push("3".into());
+    for mid in ["3", "4"] {
+        let mut another = offered.sections[1].clone();
+        another.mid = mid.into();
+        offered.sections.push(another);
+        offered.bundle.push(mid.into());
+    }
     let (answered, settled) = answer(&client(2), &offered).unwrap();
     let rejected: Vec<bool> = answered.sections.iter().map(|section| section.rejected).collect();
-    assert_eq!(rejected, [false, false, false, true]);
-    assert_eq!(answered.bundle, ["0", "1", "2"]);
+    assert_eq!(rejected, [false, false, false, false, true]);
+    assert_eq!(answered.bundle, ["0", "1", "2", "3"]);
     assert!(
         answered
             .to_string()
             .contains("m=video 0 UDP/TLS/RTP/SAVPF 102\r\n")
     );
-    assert!(settled.video.is_some());
+    assert!(settled.video.is_some() && settled.screen.is_some());
 }
 
 #[test]
