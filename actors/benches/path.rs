@@ -102,6 +102,7 @@ impl Peer {
             dtls: listener.port(),
             rtp_audio: listener.port(),
             rtp_video: listener.port(),
+            rtp_screen: listener.port(),
             rtcp: listener.port(),
             sockets: Keep::default(),
             begun: Arc::default(),

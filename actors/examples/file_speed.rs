@@ -87,6 +87,7 @@ fn start(offerer: bool, told: &UnboundedSender<News>) -> Result<End, Failure> {
         dtls: dtls.port(),
         rtp_audio: Port::new(|_: RtpDatagrams| {}),
         rtp_video: Port::new(|_: RtpDatagrams| {}),
+        rtp_screen: Port::new(|_: RtpDatagrams| {}),
         rtcp: Port::new(|_: RtcpDatagrams| {}),
         sockets: Keep::default(),
         begun: Arc::default(),

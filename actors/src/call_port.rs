@@ -63,6 +63,8 @@ pub struct CallSetup {
     pub local: VideoSlot,
     /// Where the peer's picture goes.
     pub remote: VideoSlot,
+    /// Where the peer's screen goes.
+    pub screen: VideoSlot,
     /// Where the figures go, once a second.
     pub stats: Arc<watch::Sender<CallStats>>,
     /// Where the call's news goes.
@@ -89,6 +91,10 @@ pub enum CallOrder {
     SetMicrophone(bool),
     /// Camera on (true) or off.
     SetCamera(bool),
+    /// Send and receive nothing for a while (true), or go on.
+    SetHold(bool),
+    /// Show the peer a screen beside the camera, or no longer.
+    SetScreen(Option<VideoChoice>),
     /// Use other devices.
     ChooseMedia(MediaChoice),
     /// Offer a file to the peer.

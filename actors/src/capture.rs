@@ -1,6 +1,6 @@
 //! Pictures and sound from the devices of this machine, or from what stands in for them.
 //!
-//! One [`Capture`] for each medium: [`VideoCapture`] and [`AudioCapture`]. A source works on a thread of its own and hands
+//! One [`Capture`] for each medium: [`VideoCapture`], [`AudioCapture`] and [`ScreenCapture`]. A source works on a thread of its own and hands
 //! its product straight to the encoder's mailbox; the actor opens it, watches it, replaces it when it fails, and tells
 //! the call what the user should know.
 //!
@@ -8,6 +8,7 @@
 //! ([`CallNotice`]).
 
 mod audio;
+mod screen;
 mod video;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use roomrtc_media::{OnTrouble, Running};
 use tracing::{info, warn};
 
 pub use self::audio::{AudioCapture, Sound};
+pub use self::screen::{Screen, ScreenCapture};
 pub use self::video::{Pictures, VideoCapture};
 use crate::call_events::CallNotice;
 use crate::trouble::trouble;
@@ -293,6 +295,7 @@ impl<M: Medium> Capture<M> {
                     CaptureError::Device(DeviceError::NotFound { .. }) => M::MISSING,
                     error @ (CaptureError::Device(_)
                     | CaptureError::Pipeline(_)
+                    | CaptureError::NoScreen
                     | CaptureError::File { .. }
                     | CaptureError::Thread(_)) => self.unusable(&error),
                 });
@@ -306,7 +309,7 @@ impl<M: Medium> Capture<M> {
     /// A device of the system's choosing that does not open is as good as none.
     fn unusable(&self, error: &CaptureError) -> Notice {
         match error {
-            CaptureError::Pipeline(_) => M::MISSING,
+            CaptureError::Pipeline(_) | CaptureError::NoScreen => M::MISSING,
             other => Notice::DeviceLost(other.to_string()),
         }
     }

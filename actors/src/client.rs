@@ -54,6 +54,7 @@ struct Inner {
     stats: watch::Receiver<CallStats>,
     local: VideoSlot,
     remote: VideoSlot,
+    screen: VideoSlot,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -90,6 +91,11 @@ impl ClientHandle {
     /// The peer's picture.
     pub fn remote(&self) -> VideoSlot {
         self.0.remote.clone()
+    }
+
+    /// The peer's screen.
+    pub fn screen(&self) -> VideoSlot {
+        self.0.screen.clone()
     }
 
     /// Every actor's mailbox, now.
@@ -129,7 +135,7 @@ impl Drop for Inner {
 pub fn start(setup: ClientSetup) -> Result<ClientHandle, StartError> {
     let (events, receiver) = mpsc::channel(setup.config.client.event_queue);
     let (figures, stats) = watch::channel(CallStats::default());
-    let (local, remote) = (VideoSlot::new(), VideoSlot::new());
+    let (local, remote, screen) = (VideoSlot::new(), VideoSlot::new(), VideoSlot::new());
     let root = Addr::new("client/root");
     let commands = root.port();
     let trunk = Trunk {
@@ -138,6 +144,7 @@ pub fn start(setup: ClientSetup) -> Result<ClientHandle, StartError> {
         figures: Arc::new(figures),
         local: local.clone(),
         remote: remote.clone(),
+        screen: screen.clone(),
     };
     let thread = std::thread::Builder::new()
         .name("control".into())
@@ -154,6 +161,7 @@ pub fn start(setup: ClientSetup) -> Result<ClientHandle, StartError> {
         stats,
         local,
         remote,
+        screen,
         thread: Mutex::new(Some(thread)),
     })))
 }
@@ -165,6 +173,7 @@ struct Trunk {
     figures: Arc<watch::Sender<CallStats>>,
     local: VideoSlot,
     remote: VideoSlot,
+    screen: VideoSlot,
 }
 
 /// Starts the supervision tree on the present thread.
@@ -195,6 +204,7 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
         figures,
         local,
         remote,
+        screen,
     } = trunk;
     let waiting = Keep::default();
     let signaling = SignalingSetup {
@@ -214,6 +224,7 @@ fn plant(setup: ClientSetup, trunk: Trunk) {
         media: setup.media,
         local,
         remote,
+        screen,
         stats: figures,
         reconnect_timeout: settings.call_reconnect_timeout(),
         memory: Keep::default(),

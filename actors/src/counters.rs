@@ -3,7 +3,7 @@
 //! Written by the actors with plain atomics, read once a second by [`stats`](crate::stats).
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use roomrtc_protocol::MediaKind;
@@ -16,21 +16,31 @@ pub struct Counters {
     /// Pictures.
     pub video: VideoCounters,
     /// Sound.
-    pub audio: AudioCounters,
+    pub audio: Arc<AudioCounters>,
     /// RTP and its feedback, video.
     pub video_rtp: RtpCounters,
     /// RTP and its feedback, audio.
-    pub audio_rtp: RtpCounters,
+    pub audio_rtp: Arc<RtpCounters>,
     /// The path between the peers.
-    pub transport: TransportCounters,
+    pub transport: Arc<TransportCounters>,
 }
 
 impl Counters {
+    /// For pictures of a screen: theirs are counted apart, whatever else they touch with the rest of the call.
+    pub fn of_screen(&self) -> Self {
+        Counters {
+            audio: self.audio.clone(),
+            audio_rtp: self.audio_rtp.clone(),
+            transport: self.transport.clone(),
+            ..Counters::default()
+        }
+    }
+
     /// The RTP figures of a medium.
     pub fn rtp(&self, kind: MediaKind) -> &RtpCounters {
         match kind {
             MediaKind::Audio => &self.audio_rtp,
-            MediaKind::Video => &self.video_rtp,
+            MediaKind::Video | MediaKind::Screen => &self.video_rtp,
         }
     }
 

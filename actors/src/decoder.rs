@@ -46,6 +46,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// What a decoder is made from.
 #[derive(Clone)]
 pub struct VideoDecoderSetup {
+    /// Whose pictures.
+    pub kind: MediaKind,
     /// What will come first, most likely; the peer may send another one.
     pub codec: VideoCodec,
     /// Who decodes.
@@ -201,7 +203,7 @@ impl VideoDecoder {
         {
             self.asked = Some(now);
             self.setup.keyframes.tell(RequestKeyframe {
-                kind: MediaKind::Video,
+                kind: self.setup.kind,
             });
         }
     }

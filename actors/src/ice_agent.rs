@@ -32,10 +32,10 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use roomrtc_kit::config::{Ice, Network};
 use roomrtc_kit::{Deadline, Directory, Exit, Keep, Port, Timed};
-use roomrtc_protocol::MediaKind;
 use roomrtc_protocol::ice::{
     self, Event, IceCredentials, Link, Names, Output, SelectedPair, Settings, Transmit, Transport,
 };
+use roomrtc_protocol::rtp::routing::{Route, Routes};
 use roomrtc_protocol::signaling::messages::IceServer;
 use tracing::{info, trace, warn};
 
@@ -59,8 +59,6 @@ const MAX_PENDING: usize = 2048;
 /// Datagrams kept before there is a path, as a handshake's first flight is: its repetition would cost the call's set-up
 /// a flight interval. More push out the oldest.
 const MAX_EARLY: usize = 32;
-/// RTP payload types (RFC 3550 §5.1).
-const PAYLOAD_TYPES: usize = 128;
 
 /// From call: the peer's credentials; checks begin. Other ones than before mean that the peer restarts ICE.
 #[derive(Clone, Debug)]
@@ -85,9 +83,9 @@ pub struct AddRemoteCandidate {
 #[derive(Clone, Debug)]
 pub struct RestartIce(pub IceCredentials);
 
-/// From call: which payload types are whose.
+/// From call: which packets are whose.
 #[derive(Clone, Debug)]
-pub struct RoutePayloads(pub Vec<(u8, MediaKind)>);
+pub struct RoutePackets(pub Vec<Route>);
 
 /// From call: servers that help through NATs and firewalls, instead of those told before.
 #[derive(Clone, Debug)]
@@ -102,7 +100,7 @@ roomrtc_kit::mail! {
     AddRemoteCandidate;
     RestartIce;
     UseIceServers;
-    RoutePayloads, |routes| format!("{:?}", routes.0);
+    RoutePackets, |routes| format!("{} media", routes.0.len());
     SendDatagrams: newest(1024), |datagrams| brief::batch(&datagrams.0);
 }
 
@@ -127,6 +125,8 @@ pub struct IceSetup {
     pub rtp_audio: Port<RtpDatagrams>,
     /// Gets the RTP packets of pictures.
     pub rtp_video: Port<RtpDatagrams>,
+    /// Gets the RTP packets of a screen.
+    pub rtp_screen: Port<RtpDatagrams>,
     /// Gets RTCP packets.
     pub rtcp: Port<RtcpDatagrams>,
     /// What the next life inherits.
@@ -147,7 +147,7 @@ pub struct IceResume {
     remote: Option<IceCredentials>,
     remote_lite: bool,
     candidates: Vec<String>,
-    payloads: Vec<(u8, MediaKind)>,
+    routes: Vec<Route>,
     selected: Option<SelectedPair>,
     ice_servers: Vec<IceServer>,
     relaying: Relaying,
@@ -182,8 +182,8 @@ pub struct IceAgent {
     refused: Vec<IpAddr>,
     agent: ice::IceAgent,
     sockets: Vec<Socket>,
-    /// Who gets a payload type.
-    routes: [Option<MediaKind>; PAYLOAD_TYPES],
+    /// Who gets which packets.
+    routes: Routes,
     /// Of the selected pair.
     path: Option<Path>,
     relaying: Relaying,
@@ -218,7 +218,7 @@ impl IceAgent {
             remote: None,
             remote_lite: false,
             candidates: Vec::new(),
-            payloads: Vec::new(),
+            routes: Vec::new(),
             selected: None,
             ice_servers: setup.ice_servers.clone(),
             relaying: Relaying::new(settings(&setup.ice), Instant::now()),
@@ -241,7 +241,7 @@ impl IceAgent {
             refused: Vec::new(),
             setup,
             sockets: Vec::new(),
-            routes: [None; PAYLOAD_TYPES],
+            routes: Routes::default(),
             path: None,
             pending: VecDeque::new(),
             waiting_for_room: false,
@@ -264,7 +264,7 @@ impl IceAgent {
             // It was good to the last life.
             let _ = self.agent.add_remote_candidate(now, &candidate);
         }
-        self.route(&self.resume.payloads.clone());
+        self.routes = Routes::new(self.resume.routes.clone());
     }
 
     fn meet(&mut self, now: Instant, remote: IceCredentials) {
@@ -273,15 +273,6 @@ impl IceAgent {
         }
         if let Err(error) = self.agent.set_remote_credentials(now, remote) {
             warn!(%error, "the peer's ICE credentials are refused");
-        }
-    }
-
-    fn route(&mut self, payloads: &[(u8, MediaKind)]) {
-        self.routes = [None; PAYLOAD_TYPES];
-        for &(payload_type, kind) in payloads {
-            if let Some(route) = self.routes.get_mut(usize::from(payload_type)) {
-                *route = Some(kind);
-            }
         }
     }
 
@@ -536,12 +527,12 @@ impl Handler<RestartIce> for IceAgent {
     }
 }
 
-impl Handler<RoutePayloads> for IceAgent {
+impl Handler<RoutePackets> for IceAgent {
     type Result = ();
 
-    fn handle(&mut self, RoutePayloads(payloads): RoutePayloads, _: &mut Self::Context) {
-        self.route(&payloads);
-        self.resume.payloads = payloads;
+    fn handle(&mut self, RoutePackets(routes): RoutePackets, _: &mut Self::Context) {
+        self.routes = Routes::new(routes.clone());
+        self.resume.routes = routes;
         self.keep();
     }
 }

@@ -30,7 +30,7 @@ use crate::counters::{Counters, lock};
 use crate::encoder::{ForceKeyframe, SetBitrate, SetExpectedLoss};
 use crate::ice_agent::SendDatagrams;
 use crate::playout::ClockMapping;
-use crate::rtp_sender::ResendPackets;
+use crate::rtp_sender::{Gate, ResendPackets};
 use crate::sent_packets::SentPackets;
 use crate::srtp::Srtp;
 use crate::stats::RtcpStats;
@@ -81,6 +81,10 @@ pub struct RequestKeyframe {
     pub kind: MediaKind,
 }
 
+/// From call: we begin or cease to share a screen, which takes its part of what the path carries.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareRate;
+
 /// From call: say goodbye for our streams, the call ends.
 #[derive(Clone, Copy, Debug)]
 pub struct SendBye;
@@ -89,6 +93,8 @@ pub struct SendBye;
 const BATCHES_WAITING: usize = 64;
 /// Totals replace each other: of each medium only the last matters.
 const TOTALS_WAITING: usize = 4;
+/// While a screen is shared, it is what people look at: the camera gets one of so many parts of the rate.
+const CAMERA_BESIDE_SCREEN: u64 = 3;
 
 roomrtc_kit::mail! {
     RtcpDatagrams: newest(BATCHES_WAITING), |packets| brief::datagrams(&packets.0);
@@ -97,6 +103,7 @@ roomrtc_kit::mail! {
     PacketsArrived: newest(BATCHES_WAITING), |arrivals| format!("{} packets", arrivals.0.len());
     RequestResend: newest(BATCHES_WAITING), |lost| format!("{} {:?}", lost.kind, lost.sequences);
     RequestKeyframe: newest(TOTALS_WAITING), |request| request.kind.to_string();
+    ShareRate;
     SendBye;
 }
 
@@ -115,6 +122,8 @@ pub struct RtcpReporterSetup {
     pub ice: Port<SendDatagrams>,
     /// The video encoder, if there is one.
     pub encoder: Option<EncoderPorts>,
+    /// Who encodes and sends our screen, while we share one.
+    pub screen: Option<ScreenPorts>,
     /// The audio encoder, if there is one: its in-band FEC is as strong as the loss asks for.
     pub expected_loss: Option<Port<SetExpectedLoss>>,
     /// The video sender, if there is one.
@@ -125,6 +134,17 @@ pub struct RtcpReporterSetup {
     pub counters: Arc<Counters>,
     /// Where it is recorded, if at all.
     pub reel: Option<Arc<dyn Reel>>,
+}
+
+/// Who encodes and sends our screen.
+#[derive(Clone)]
+pub struct ScreenPorts {
+    /// Open while it is sent.
+    pub sent: Gate,
+    /// Who encodes it.
+    pub encoder: EncoderPorts,
+    /// Who sends it.
+    pub resend: Port<ResendPackets>,
 }
 
 /// What a reporter tells the video encoder.
@@ -193,7 +213,12 @@ impl RtcpReporter {
                 Err(error) => tracing::debug!(%error, "report not sent"),
             },
             Output::Resend { kind, sequences } => {
-                if let (MediaKind::Video, Some(sender)) = (kind, &self.setup.resend) {
+                let sender = match kind {
+                    MediaKind::Audio => None,
+                    MediaKind::Video => self.setup.resend.as_ref(),
+                    MediaKind::Screen => self.setup.screen.as_ref().map(|screen| &screen.resend),
+                };
+                if let Some(sender) = sender {
                     sender.tell(ResendPackets(sequences));
                 }
             }
@@ -203,9 +228,16 @@ impl RtcpReporter {
                 let _ = self.machine.feed(now(), Input::Delivered(delivered)); // only datagrams are refused
             }
             Output::OwnFeedback => transport.feedback_sent.one(),
-            Output::ForceKeyFrame => {
-                self.setup.counters.video_rtp.pli_received.one();
-                if let Some(encoder) = &self.setup.encoder {
+            Output::ForceKeyFrame { kind } => {
+                let encoder = match kind {
+                    MediaKind::Audio => None,
+                    MediaKind::Video => {
+                        self.setup.counters.video_rtp.pli_received.one();
+                        self.setup.encoder.as_ref()
+                    }
+                    MediaKind::Screen => self.setup.screen.as_ref().map(|screen| &screen.encoder),
+                };
+                if let Some(encoder) = encoder {
                     encoder.key_frame.tell(ForceKeyframe);
                 }
             }
@@ -220,12 +252,25 @@ impl RtcpReporter {
             Output::RoundTrip(round_trip) => transport.rtt_ms.set(round_trip.as_secs_f64() * 1000.0),
             Output::Available(rate) => {
                 transport.available_kbps.set(rate as f64 / 1000.0);
-                if let Some(encoder) = &self.setup.encoder {
-                    encoder.bitrate.tell(SetBitrate(rate));
-                }
+                self.allot(rate);
             }
             Output::Narrow(narrow) => transport.narrow.store(narrow, Relaxed),
             Output::Goodbye => tracing::debug!("the peer has ended its streams"),
+        }
+    }
+
+    /// Gives the encoders what the path carries.
+    fn allot(&self, rate: u64) {
+        let screen = self.setup.screen.as_ref().filter(|screen| screen.sent.is_open());
+        let (pictures, of_screen) = match screen {
+            Some(_) => (rate / CAMERA_BESIDE_SCREEN, rate - rate / CAMERA_BESIDE_SCREEN),
+            None => (rate, 0),
+        };
+        if let Some(encoder) = &self.setup.encoder {
+            encoder.bitrate.tell(SetBitrate(pictures));
+        }
+        if let Some(screen) = screen {
+            screen.encoder.bitrate.tell(SetBitrate(of_screen));
         }
     }
 
@@ -249,6 +294,7 @@ fn note(stats: &mut RtcpStats, kind: MediaKind, report: &Figures) {
             stats.audio_fraction_lost = report.fraction_lost;
             stats.audio_jitter_ms = report.jitter_ms;
         }
+        MediaKind::Screen => {}
         MediaKind::Video => {
             stats.video_fraction_lost = report.fraction_lost;
             stats.video_jitter_ms = report.jitter_ms;
@@ -345,6 +391,16 @@ impl Handler<RequestKeyframe> for RtcpReporter {
 
     fn handle(&mut self, RequestKeyframe { kind }: RequestKeyframe, ctx: &mut Context<Self>) {
         self.feed(Input::RequestKeyFrame(kind), ctx);
+    }
+}
+
+impl Handler<ShareRate> for RtcpReporter {
+    type Result = ();
+
+    fn handle(&mut self, _: ShareRate, _: &mut Context<Self>) {
+        if let Some(kbps) = self.setup.counters.transport.available_kbps.known() {
+            self.allot((kbps * 1000.0) as u64);
+        }
     }
 }
 

@@ -67,6 +67,8 @@ pub struct RtpReceiverSetup {
 pub enum Sink {
     /// Pictures go to the decoder.
     Video(Port<DecodeFrame>),
+    /// So do those of a screen.
+    Screen(Port<DecodeFrame>),
     /// Sound goes to the playout, which buffers and decodes it.
     Audio(Port<PlayPacket>),
 }
@@ -75,6 +77,7 @@ impl Sink {
     fn kind(&self) -> MediaKind {
         match self {
             Sink::Video(_) => MediaKind::Video,
+            Sink::Screen(_) => MediaKind::Screen,
             Sink::Audio(_) => MediaKind::Audio,
         }
     }
@@ -83,6 +86,7 @@ impl Sink {
     fn actor(&self) -> &'static str {
         match self {
             Sink::Video(_) => "call/rtp_receiver/video",
+            Sink::Screen(_) => "call/rtp_receiver/screen",
             Sink::Audio(_) => "call/rtp_receiver/audio",
         }
     }
@@ -199,7 +203,7 @@ impl RtpReceiver {
     fn carry_out(&self, output: Output) {
         let kind = self.setup.sink.kind();
         match (output, &self.setup.sink) {
-            (Output::Picture(picture), Sink::Video(decoder)) => {
+            (Output::Picture(picture), Sink::Video(decoder) | Sink::Screen(decoder)) => {
                 self.setup.counters.video.received.one();
                 decoder.tell(DecodeFrame {
                     data: picture.data,
@@ -216,7 +220,7 @@ impl RtpReceiver {
                 received_at: sound.at,
             }),
             // The machine was made for the other medium.
-            (Output::Picture(_), Sink::Audio(_)) | (Output::Sound(_), Sink::Video(_)) => {}
+            (Output::Picture(_), Sink::Audio(_)) | (Output::Sound(_), Sink::Video(_) | Sink::Screen(_)) => {}
             (Output::RequestResend(sequences), _) => {
                 self.counters().nack.add(sequences.len() as u64);
                 self.setup.reporter.resend.tell(RequestResend { kind, sequences });

@@ -1,6 +1,6 @@
 //! Sends one medium: numbers, packs, paces and protects frames, and sends packets again that the peer missed.
 //!
-//! One for sound and one for pictures. The encoder sends it [`SendFrame`], the RTCP reporter [`ResendPackets`]; it
+//! One for sound, one for pictures, and one for those of a screen. The encoder sends it [`SendFrame`], the RTCP reporter [`ResendPackets`]; it
 //! tells the ICE agent what to send, in batches, and the reporter how much was sent.
 //!
 //! Sequence numbers are in a [`Keep`] before a packet is protected, so no life uses one twice; the keys and their
@@ -65,8 +65,8 @@ roomrtc_kit::mail! {
     ResendPackets: newest(REQUESTS_WAITING), |packets| format!("{:?}", packets.0);
 }
 
-/// Whether the descriptions let a stream be sent at the moment; all lives of its sender look at the same. The numbers of
-/// the packets go on behind a closed one.
+/// Whether a stream is sent at the moment, as the descriptions and the user have it; all lives of its sender look at the
+/// same, and what captures and encodes for it. The numbers of the packets go on behind a closed one.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<AtomicBool>);
 
@@ -83,7 +83,8 @@ impl Gate {
         self.0.store(open, Ordering::Release);
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -91,7 +92,7 @@ impl Gate {
 /// What a sender needs to know.
 #[derive(Clone)]
 pub struct RtpSenderSetup {
-    /// Sound or pictures.
+    /// Which medium.
     pub kind: MediaKind,
     /// What was negotiated, and the limits; see [`settings`].
     pub settings: SenderSettings,
@@ -121,6 +122,7 @@ impl RtpSenderSetup {
         let actor = match self.kind {
             MediaKind::Audio => "call/rtp_sender/audio",
             MediaKind::Video => "call/rtp_sender/video",
+            MediaKind::Screen => "call/rtp_sender/screen",
         };
         Taped::new(actor, Machine::new(self.settings, resume), self.reel.clone())
     }
@@ -188,7 +190,7 @@ impl RtpSender {
             repeatable: ResendCache::new(setup.settings.resend),
             scratch: Vec::with_capacity(setup.settings.max_packet),
             deadline: Deadline::default(),
-            awaits_key: setup.kind == MediaKind::Video,
+            awaits_key: setup.kind.is_pictures(),
             asked_at: None,
             setup,
         }
@@ -204,7 +206,7 @@ impl RtpSender {
             return false;
         }
         if !self.setup.gate.is_open() {
-            self.awaits_key = self.setup.kind == MediaKind::Video;
+            self.awaits_key = self.setup.kind.is_pictures();
             return false;
         }
         self.awaits_key &= !frame.key;
@@ -277,13 +279,13 @@ impl RtpSender {
         let counted = self.setup.settings.extensions.ids.transport_sequence.is_some();
         let protected = match counted {
             true => {
-                let video = self.setup.kind == MediaKind::Video;
-                let picture = if video { packet.fresh_bytes() } else { 0 };
+                let pictures = self.setup.kind.is_pictures();
+                let picture = if pictures { packet.fresh_bytes() } else { 0 };
                 self.setup.sent.number(now, picture, |number| make(Some(number)))
             }
             false => make(None),
         }?;
-        if self.setup.settings.rtx.is_none() && self.setup.kind == MediaKind::Video {
+        if self.setup.settings.rtx.is_none() && self.setup.kind.is_pictures() {
             self.repeatable
                 .insert(now, packet.header.sequence_number, protected.clone());
         }
@@ -301,7 +303,7 @@ impl RtpSender {
         let counters = &self.setup.counters;
         match self.setup.kind {
             MediaKind::Audio => counters.audio.sent.mark(Instant::now()),
-            MediaKind::Video => counters.video.sent.mark(Instant::now()),
+            MediaKind::Video | MediaKind::Screen => counters.video.sent.mark(Instant::now()),
         }
         if let Some(machine) = &self.machine {
             self.setup.reporter.tell(StreamSent {

@@ -30,6 +30,8 @@ pub enum VideoChoice {
     Test,
     /// A still picture that says that there is no camera: stands in for one that failed.
     Still,
+    /// The screen of this X11 session.
+    Screen,
     /// A media file, over and over.
     File(PathBuf),
     /// None.
@@ -127,6 +129,10 @@ pub enum Command {
     SetMicrophone(bool),
     /// Camera on (true) or off.
     SetCamera(bool),
+    /// Put the call on hold (true): nothing is sent or received. Or take it up again.
+    SetHold(bool),
+    /// Show the peer a screen beside the camera, or no longer.
+    SetScreen(Option<VideoChoice>),
     /// Show the camera's picture in the local slot outside of a call.
     SetPreview(bool),
     /// Use other devices from now on.
@@ -314,6 +320,20 @@ pub enum CallEvent {
         /// Whether pictures are sent.
         camera: bool,
     },
+    /// The call was put on hold, or taken up again.
+    Hold {
+        /// Whether we hold it.
+        ours: bool,
+        /// Whether the peer holds it.
+        peers: bool,
+    },
+    /// A screen is shared, or no longer.
+    Screen {
+        /// Whether ours is on its way.
+        ours: bool,
+        /// Whether the peer's is.
+        peers: bool,
+    },
     /// Over.
     Ended {
         /// With whom.
@@ -446,6 +466,10 @@ pub enum Notice {
     NoMicrophone,
     /// There is no speaker; sound is not played.
     NoSpeaker,
+    /// There is no screen that could be shared.
+    NoScreen,
+    /// The pictures of a screen kept failing, with how they failed last; the call goes on without.
+    ScreenGivenUp(String),
     /// A device stopped, with the system's words.
     DeviceLost(String),
     /// A device of this name stands in for one that failed.

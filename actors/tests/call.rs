@@ -60,6 +60,7 @@ struct Party {
     call: Arc<Mutex<Option<Box<dyn RunningCall>>>>,
     events: mpsc::UnboundedReceiver<CallEvent>,
     remote: VideoSlot,
+    screen: VideoSlot,
     stats: watch::Receiver<CallStats>,
 }
 
@@ -74,6 +75,34 @@ impl Party {
             }
         };
         tokio::time::timeout(PATIENCE, event).await.expect("in time")
+    }
+
+    fn tell(&self, order: CallOrder) {
+        let call = self.call.lock().expect("the wire");
+        call.as_ref().expect("a call").tell(order);
+    }
+
+    async fn connected(&mut self) {
+        self.until(|event| matches!(event, CallEvent::Connected { .. }))
+            .await;
+    }
+
+    /// Waits until these screens are shared.
+    async fn screens(&mut self, wanted: [bool; 2]) {
+        self.until(|event| matches!(event, CallEvent::Screen { ours, peers } if [*ours, *peers] == wanted))
+            .await;
+    }
+
+    /// Waits until these hold the call.
+    async fn hold(&mut self, wanted: [bool; 2]) {
+        self.until(|event| matches!(event, CallEvent::Hold { ours, peers } if [*ours, *peers] == wanted))
+            .await;
+    }
+
+    async fn figures(&mut self, wanted: impl Fn(&CallStats) -> bool) -> CallStats {
+        let figures = self.stats.wait_for(wanted);
+        let figures = tokio::time::timeout(PATIENCE, figures).await.expect("in time");
+        figures.expect("figures").clone()
     }
 
     fn hang_up(&self) {
@@ -96,7 +125,7 @@ fn call(tamper: Tamper) -> [Party; 2] {
         });
         spec.launch(Addr::<Deaf>::new("deaf").port());
         let (figures, stats) = watch::channel(CallStats::default());
-        let remote = VideoSlot::new();
+        let (remote, screen) = (VideoSlot::new(), VideoSlot::new());
         let setup = CallSetup {
             call: CallId(1),
             user: "somebody".into(),
@@ -113,6 +142,7 @@ fn call(tamper: Tamper) -> [Party; 2] {
             ice_servers: Vec::new(),
             local: VideoSlot::new(),
             remote: remote.clone(),
+            screen: screen.clone(),
             stats: Arc::new(figures),
             client: wire.port(),
         };
@@ -124,6 +154,7 @@ fn call(tamper: Tamper) -> [Party; 2] {
             call: Arc::clone(&ends[index]),
             events: heard,
             remote,
+            screen,
             stats,
         }
     })
@@ -172,6 +203,71 @@ fn two_parties_see_and_hear_each_other() {
             println!("{:?}\n{:?}\n{:?}", stats.video, stats.audio, stats.transport);
         }
         parties[0].hang_up();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    });
+}
+
+#[test]
+fn a_screen_comes_and_goes_beside_the_camera_and_both_may_share_at_once() {
+    System::new().block_on(async {
+        let mut parties = call(|sdp| sdp);
+        for party in &mut parties {
+            party.connected().await;
+        }
+        let [ana, ben] = &mut parties;
+        for _ in 0..2 {
+            ana.tell(CallOrder::SetScreen(Some(VideoChoice::Test)));
+            ana.screens([true, false]).await;
+            ben.screens([false, true]).await;
+            let stats = ben.figures(|stats| stats.screen.fps_decoded > 5.0).await;
+            assert_eq!((stats.screen.width, stats.screen.height), (1920, 1080));
+            assert!(ben.screen.latest().1.is_some());
+            ana.tell(CallOrder::SetScreen(None));
+            ana.screens([false, false]).await;
+            ben.screens([false, false]).await;
+            assert!(ben.screen.latest().1.is_none());
+        }
+        for party in [&*ana, &*ben] {
+            party.tell(CallOrder::SetScreen(Some(VideoChoice::Test)));
+        }
+        for party in [&mut *ana, &mut *ben] {
+            party.screens([true, true]).await;
+            let stats = party.figures(|stats| stats.screen.fps_decoded > 5.0).await;
+            assert!(stats.screen.kbps_sent > 0.0 && stats.video.fps_decoded > 10.0);
+            assert_eq!(stats.video.barcode_errors, 0, "the cameras go on as before");
+        }
+        ana.hang_up();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    });
+}
+
+#[test]
+fn a_call_is_held_and_taken_up_again() {
+    System::new().block_on(async {
+        let mut parties = call(|sdp| sdp);
+        for party in &mut parties {
+            party.connected().await;
+        }
+        let [ana, ben] = &mut parties;
+        ana.tell(CallOrder::SetHold(true));
+        ana.hold([true, false]).await;
+        ben.hold([false, true]).await;
+        ben.tell(CallOrder::SetHold(true));
+        ben.hold([true, true]).await;
+        let silent = |stats: &CallStats| {
+            stats.video.kbps_sent == 0.0 && stats.video.fps_encoded == 0.0 && stats.audio.kbps_sent == 0.0
+        };
+        for party in [&mut *ana, &mut *ben] {
+            party.figures(silent).await;
+        }
+        ana.tell(CallOrder::SetHold(false));
+        ben.tell(CallOrder::SetHold(false));
+        for party in [&mut *ana, &mut *ben] {
+            party.hold([false, false]).await;
+            let flowing = |stats: &CallStats| stats.video.fps_decoded > 20.0 && stats.audio.kbps > 10.0;
+            party.figures(flowing).await;
+        }
+        ana.hang_up();
         tokio::time::sleep(Duration::from_millis(300)).await;
     });
 }

@@ -9,7 +9,7 @@ const CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-t
 const fingerprint = (sdp) => /^a=fingerprint:(.*)$/m.exec(sdp)?.[1].trim().toLowerCase();
 
 export class Call {
-  // events: { say, state, track, media, file }
+  // events: { say, state, track, media, hold, file }
   constructor({ id, user, caller, stream, iceServers, events }) {
     Object.assign(this, { id, user, caller, stream, iceServers, events, early: [], ended: false });
     this.connect();
@@ -34,7 +34,12 @@ export class Call {
       const { candidate: text, sdpMid } = candidate ?? { candidate: "", sdpMid: "0" };
       this.events.say({ type: "candidate", call: this.id, candidate: text, mid: sdpMid ?? "0" });
     };
-    peer.ontrack = ({ track, streams }) => this.events.track(track, streams[0]);
+    peer.ontrack = ({ track, transceiver }) => {
+      this.events.track(track, track.kind === "video" && transceiver === this.screenSection());
+    };
+    peer.onsignalingstatechange = () => {
+      if (this.peer === peer && peer.signalingState === "stable") this.settled();
+    };
     peer.onconnectionstatechange = () => {
       if (this.peer === peer) this.events.state(peer.connectionState);
     };
@@ -58,7 +63,38 @@ export class Call {
         this.peer.addTransceiver(kind, { direction: "recvonly" });
       }
     }
+    if (this.screen) this.shareScreen(this.screen);
     this.wishCaptureTimes();
+  }
+
+  // The first section of pictures is the camera's, whichever side has offered it; another one is a screen's.
+  screenSection() {
+    const alive = (one) => one.receiver.track.kind === "video" && one.currentDirection !== "stopped";
+    const pictures = this.peer.getTransceivers().filter(alive);
+    return pictures.filter((one) => one.mid !== null)[1] ?? pictures[1];
+  }
+
+  // Shows the other side a screen beside the camera; null is the end of that. An offer follows.
+  shareScreen(track) {
+    this.screen = track;
+    const section = this.screenSection();
+    if (section) {
+      section.sender.replaceTrack(track);
+      section.direction = track ? "sendrecv" : "recvonly";
+    } else if (track) {
+      this.peer.addTransceiver(track, { direction: "sendrecv", streams: [new MediaStream([track])] });
+    }
+  }
+
+  // An exchange is over. A screen for which both sides have made a section goes into the one that stays.
+  settled() {
+    const section = this.screenSection();
+    if (this.screen && section && section.sender.track !== this.screen) {
+      this.peer.getTransceivers().find((one) => one.sender.track === this.screen)?.stop();
+      this.shareScreen(this.screen);
+    }
+    const [sound, pictures] = this.peer.getTransceivers().map((one) => one.currentDirection);
+    this.events.hold(sound === "inactive" && pictures === "inactive");
   }
 
   // Some browsers know when a picture was captured and say so only if they are asked to.
@@ -149,12 +185,6 @@ export class Call {
     if (this.control?.readyState === "open") {
       this.control.send(JSON.stringify({ type: "media", microphone: on("audio"), camera: on("video") }));
     }
-  }
-
-  // Another camera, or the screen, in the place of the picture that is sent.
-  replaceVideo(track) {
-    const sender = this.peer.getTransceivers().find((one) => one.receiver.track.kind === "video")?.sender;
-    return sender?.replaceTrack(track);
   }
 
   end() {

@@ -87,8 +87,7 @@ async function take(kind, id) {
 
 function looks() {
   const video = stream.getVideoTracks()[0];
-  document.body.classList.toggle("local-off", !shared && !video?.enabled);
-  document.body.classList.toggle("sharing", !!shared);
+  document.body.classList.toggle("local-off", !video?.enabled);
   call?.tellMedia();
 }
 
@@ -157,24 +156,42 @@ function begin({ id, user, caller }) {
   const events = {
     say: (message) => session.say(message),
     state: (state) => {
-      if (state === "connected") show("connected", `In a call with ${user}`);
+      if (state === "connected") show("connected", inCall(document.body.classList.contains("held")));
       else if (state === "disconnected" || state === "failed") show("interrupted", "Reconnecting…");
     },
-    track: (track) => {
+    track: (track, ofScreen) => {
+      if (ofScreen) return watch(track);
       remote.getTracks().filter((old) => old.kind === track.kind).forEach((old) => remote.removeTrack(old));
       remote.addTrack(track);
       at("remote").srcObject = remote;
     },
+    hold: (held) => {
+      document.body.classList.toggle("held", held);
+      if (document.body.dataset.state === "connected") at("status").textContent = inCall(held);
+    },
     media: ({ camera }) => document.body.classList.toggle("remote-off", !camera),
     file: (channel) => files.receive(channel),
   };
+  document.body.classList.remove("held");
   call = new Call({ id, user, caller, stream, iceServers: session.iceServers, events });
+}
+
+const inCall = (held) => (held ? `${inviter} holds the call` : `In a call with ${inviter}`);
+
+// The other side's screen takes the stage, its camera a corner. A track that is silent is shared no longer.
+function watch(track) {
+  const seen = (is) => document.body.classList.toggle("watching", is);
+  at("screen").srcObject = new MediaStream([track]);
+  track.onunmute = () => seen(true);
+  track.onmute = () => seen(false);
+  seen(!track.muted);
 }
 
 function end(words) {
   call?.end();
   call = null;
   pending = null;
+  document.body.classList.remove("watching");
   stopSharing();
   show("ended", words);
 }
@@ -218,8 +235,7 @@ function stopSharing() {
   shared.stop();
   shared = null;
   at("share").setAttribute("aria-pressed", "false");
-  call?.replaceVideo(stream.getVideoTracks()[0] ?? null);
-  at("local").srcObject = stream;
+  call?.shareScreen(null);
   looks();
 }
 
@@ -229,8 +245,7 @@ async function share() {
     const screen = await navigator.mediaDevices.getDisplayMedia({ video: true });
     [shared] = screen.getVideoTracks();
     shared.onended = stopSharing;
-    await call?.replaceVideo(shared);
-    at("local").srcObject = screen;
+    call?.shareScreen(shared);
     at("share").setAttribute("aria-pressed", "true");
     looks();
   } catch (error) {

@@ -23,6 +23,8 @@ pub enum VideoSource {
     Test,
     /// A still picture that says that there is no camera.
     Still,
+    /// The screen of this X11 session.
+    Screen,
     /// A media file, over and over.
     File(PathBuf),
 }
@@ -84,6 +86,9 @@ pub enum CaptureError {
     /// Its pipeline does not run.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// There is no screen, or the desktop shows it to nobody.
+    #[error("there is no X11 screen to see")]
+    NoScreen,
     /// There is no file to read.
     #[error("cannot read {path}")]
     File {
@@ -117,6 +122,7 @@ pub fn open_video(
             Ok(Box::new(ticking))
         }
         VideoSource::Camera(id) => camera(id.as_deref(), format, on_picture, on_trouble),
+        VideoSource::Screen => screen(format, on_picture, on_trouble),
         VideoSource::File(path) => video_file(path, format, on_picture, on_trouble),
     }
 }
@@ -195,6 +201,27 @@ fn camera_filter(offered: Option<&gst::Caps>, format: VideoFormat) -> String {
     } else {
         "capsfilter caps=\"video/x-raw\"".into()
     }
+}
+
+/// All of the screen, with the pointer. A Wayland compositor shows an X11 client nothing but black.
+fn screen(
+    format: VideoFormat,
+    on_picture: OnPicture,
+    on_trouble: OnTrouble,
+) -> Result<Box<dyn Running>, CaptureError> {
+    if std::env::var_os("WAYLAND_DISPLAY").is_some() || std::env::var_os("DISPLAY").is_none() {
+        return Err(CaptureError::NoScreen);
+    }
+    let VideoFormat { width, height, fps } = format;
+    let description = format!(
+        "ximagesrc use-damage=false show-pointer=true ! video/x-raw,framerate={fps}/1 \
+         ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 \
+         ! videoconvert ! videoscale add-borders=true \
+         ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! appsink name=sink sync=false max-buffers=1 drop=true"
+    );
+    let pipeline = Pipeline::launch(&description, pipeline::once(move |words| on_trouble(words)))?;
+    run_video(pipeline, format, on_picture)
 }
 
 fn video_file(

@@ -51,12 +51,6 @@ pub fn classify(datagram: &[u8]) -> Kind {
     }
 }
 
-/// The payload type of a datagram that [`classify`] says is RTP (RFC 3550 §5.1).
-pub fn payload_type(datagram: &[u8]) -> Option<u8> {
-    const MARKER: u8 = 0x80;
-    datagram.get(1).map(|second| second & !MARKER)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,13 +81,6 @@ mod tests {
         assert_eq!(classify(&datagram(0x80, 200, 7)), Kind::Unknown);
         assert_eq!(classify(&[22]), Kind::Unknown);
         assert_eq!(classify(&[]), Kind::Unknown);
-    }
-
-    #[test]
-    fn the_marker_bit_is_no_part_of_the_payload_type() {
-        assert_eq!(payload_type(&datagram(0x80, 0x80 | 96, 60)), Some(96));
-        assert_eq!(payload_type(&datagram(0x80, 96, 60)), Some(96));
-        assert_eq!(payload_type(&[0x80]), None);
     }
 
     proptest! {

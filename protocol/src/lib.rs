@@ -22,14 +22,26 @@ pub mod signaling;
 pub mod srtp;
 pub mod time;
 
-/// The two media of a call.
+/// The media of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     /// Sound.
     Audio,
-    /// Pictures.
+    /// Pictures, of a camera.
     Video,
+    /// Pictures of a screen besides.
+    Screen,
+}
+
+impl MediaKind {
+    /// Whether it is made of pictures.
+    pub fn is_pictures(self) -> bool {
+        match self {
+            MediaKind::Video | MediaKind::Screen => true,
+            MediaKind::Audio => false,
+        }
+    }
 }
 
 impl std::fmt::Display for MediaKind {
@@ -37,6 +49,7 @@ impl std::fmt::Display for MediaKind {
         f.write_str(match self {
             MediaKind::Audio => "audio",
             MediaKind::Video => "video",
+            MediaKind::Screen => "screen",
         })
     }
 }

@@ -104,6 +104,7 @@ fn main() -> iced::Result {
         stats,
         local.clone(),
         remote.clone(),
+        VideoSlot::new(),
         actors,
     );
     std::thread::spawn(move || {

@@ -199,6 +199,8 @@ pub struct Bridge {
     pub local: VideoSlot,
     /// The peer's picture.
     pub remote: VideoSlot,
+    /// The peer's screen.
+    pub screen: VideoSlot,
     /// The actors.
     pub actors: Arc<dyn Actors>,
 }
@@ -211,6 +213,7 @@ impl Bridge {
         stats: watch::Receiver<CallStats>,
         local: VideoSlot,
         remote: VideoSlot,
+        screen: VideoSlot,
         actors: Arc<dyn Actors>,
     ) -> Self {
         Bridge {
@@ -219,6 +222,7 @@ impl Bridge {
             stats,
             local,
             remote,
+            screen,
             actors,
         }
     }
@@ -257,19 +261,20 @@ impl Bridge {
         })
     }
 
-    /// One bell for both slots: something new is to be drawn. At most one rings until the window has drawn.
+    /// One bell for all slots: something new is to be drawn. At most one rings until the window has drawn.
     pub fn bells(&self) -> Subscription<()> {
         Subscription::run_with(self.clone(), |bridge| {
-            let slots = (bridge.local.clone(), bridge.remote.clone());
-            stream::unfold(slots, |(local, remote)| async move {
+            let slots = (bridge.local.clone(), bridge.remote.clone(), bridge.screen.clone());
+            stream::unfold(slots, |(local, remote, screen)| async move {
                 tokio::select! {
                     () = remote.rung() => {}
+                    () = screen.rung() => {}
                     () = local.rung() => {
                         // late is fine: the bell then rings for our own picture alone
                         let _ = tokio::time::timeout(GATHER, remote.rung()).await;
                     }
                 }
-                Some(((), (local, remote)))
+                Some(((), (local, remote, screen)))
             })
         })
     }
@@ -279,13 +284,14 @@ impl Bridge {
     /// A bridge to a running client and its actors.
     pub fn to(client: ClientHandle, actors: Arc<dyn Actors>) -> Self {
         let (events, stats) = (client.take_events(), client.stats());
-        let (local, remote) = (client.local(), client.remote());
+        let (local, remote, screen) = (client.local(), client.remote(), client.screen());
         Bridge::new(
             move |command| client.send(command),
             events,
             stats,
             local,
             remote,
+            screen,
             actors,
         )
     }

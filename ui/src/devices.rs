@@ -70,6 +70,7 @@ impl Devices {
             },
             VideoChoice::Test => "Test picture".into(),
             VideoChoice::Still => "Still picture".into(),
+            VideoChoice::Screen => "The screen".into(),
             VideoChoice::File(path) => file_name(path),
             VideoChoice::None => "No pictures".into(),
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use roomrtc_actors::client::ClientHandle;
 use roomrtc_actors::recorder::State;
 use roomrtc_actors::stats::CallStats;
-use roomrtc_actors::ui_bridge::{Command, Password};
+use roomrtc_actors::ui_bridge::{Command, MediaChoice, Password};
 use roomrtc_actors::unfinished_call::UnfinishedCall;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::inspect::Request;
@@ -27,7 +27,7 @@ mod report;
 mod screenshot;
 
 use agenda::{Agenda, Asked, Files, Step, Timer};
-use order::{Meaning, Order};
+use order::{Meaning, Order, View};
 use report::Report;
 
 use crate::cli;
@@ -59,7 +59,9 @@ pub fn run(
             return ExitCode::FAILURE;
         }
     };
-    let verdict = runtime.block_on(Headless::new(client, recorder, asked, cli.stats_interval).live());
+    let media = cli.media.choice(config);
+    let run = Headless::new(client, recorder, media, asked, cli.stats_interval);
+    let verdict = runtime.block_on(run.live());
     // A thread that waits for the standard input is left behind.
     runtime.shutdown_background();
     match verdict {
@@ -99,6 +101,8 @@ fn asked(cli: &cli::Headless, config: &Config, password: Password) -> Asked {
 struct Headless {
     client: ClientHandle,
     recorder: CallRecorder,
+    /// What is sent.
+    media: MediaChoice,
     agenda: Agenda,
     first: Vec<Step>,
     timers: HashMap<Timer, Instant>,
@@ -118,12 +122,19 @@ struct Saved {
 }
 
 impl Headless {
-    fn new(client: ClientHandle, recorder: CallRecorder, asked: Asked, stats_interval: Duration) -> Self {
+    fn new(
+        client: ClientHandle,
+        recorder: CallRecorder,
+        media: MediaChoice,
+        asked: Asked,
+        stats_interval: Duration,
+    ) -> Self {
         let (agenda, first) = Agenda::new(asked);
         let (pictures, saved) = mpsc::channel(ORDERS);
         Headless {
             client,
             recorder,
+            media,
             agenda,
             first,
             timers: HashMap::new(),
@@ -206,7 +217,7 @@ impl Headless {
                 Step::Arm(timer, after) => {
                     self.timers.insert(timer, Instant::now() + after);
                 }
-                Step::Screenshot(path) => self.screenshot(path),
+                Step::Screenshot(view, path) => self.screenshot(view, path),
                 Step::Finish => {
                     self.ending = Some(Instant::now() + LAST_WORDS);
                     self.client.send(Command::Quit);
@@ -245,7 +256,11 @@ impl Headless {
     fn order(&mut self, line: &str) -> Vec<Step> {
         match Order::parse(line).and_then(Order::meaning) {
             Ok(Meaning::Command(command)) => vec![Step::Command(command)],
-            Ok(Meaning::Screenshot(path)) => vec![Step::Screenshot(path)],
+            Ok(Meaning::ChooseVideo(video)) => {
+                self.media.video = video;
+                vec![Step::Command(Command::ChooseMedia(self.media.clone()))]
+            }
+            Ok(Meaning::Screenshot(view, path)) => vec![Step::Screenshot(view, path)],
             Ok(Meaning::Inspect(request)) => inspect(request).into_iter().collect(),
             Ok(Meaning::Record(file, addresses)) => {
                 // What goes wrong is told as what became of it.
@@ -262,8 +277,12 @@ impl Headless {
     }
 
     /// Saves the peer's picture, away from this thread.
-    fn screenshot(&self, path: PathBuf) {
-        let (frame, done) = (self.client.remote().latest().1, self.pictures.clone());
+    fn screenshot(&self, view: View, path: PathBuf) {
+        let slot = match view {
+            View::Camera => self.client.remote(),
+            View::Screen => self.client.screen(),
+        };
+        let (frame, done) = (slot.latest().1, self.pictures.clone());
         let save = move || {
             let Some(frame) = frame else {
                 return Saved {

@@ -72,6 +72,8 @@ icons! {
     pencil = '\u{e1f9}',
     /// Lucide `user-plus`.
     person_add = '\u{e1a2}',
+    /// Lucide `pause`.
+    pause = '\u{e12e}',
     /// Lucide `phone`.
     phone = '\u{e133}',
     /// Lucide `phone-incoming`.
@@ -84,6 +86,10 @@ icons! {
     phone_outgoing = '\u{e139}',
     /// Lucide `refresh-cw`.
     retry = '\u{e145}',
+    /// Lucide `screen-share`.
+    screen = '\u{e14f}',
+    /// Lucide `screen-share-off`.
+    screen_off = '\u{e150}',
     /// Lucide `search`.
     search = '\u{e151}',
     /// Lucide `server`.

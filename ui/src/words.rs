@@ -132,6 +132,13 @@ pub fn notice(notice: &Notice) -> String {
                 "Your microphone keeps failing ({words}). The call goes on without it; unmute to try again."
             )
         }
+        Notice::NoScreen => {
+            "Your screen cannot be shared: RoomRTC sees the screens of X11 sessions only. Log in to one to share it."
+                .into()
+        }
+        Notice::ScreenGivenUp(words) => {
+            format!("The shared screen keeps failing ({words}). The call goes on without it.")
+        }
         Notice::OtherDevice(name) => format!("{name} is used instead."),
         Notice::OtherCodec { failed, instead } => {
             format!("The codec {failed} keeps failing. {instead} takes over.")

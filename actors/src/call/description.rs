@@ -46,6 +46,48 @@ impl Transport {
     }
 }
 
+/// What we want to send and receive at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// There is something that makes sound.
+    pub(crate) sound: bool,
+    /// There is something that makes pictures.
+    pub(crate) pictures: bool,
+    /// A screen is shared.
+    pub(crate) screen: bool,
+    /// The user has put the call on hold: nothing goes either way.
+    pub(crate) held: bool,
+}
+
+impl Wanted {
+    /// With these devices.
+    pub(crate) fn new(media: &MediaChoice) -> Self {
+        let nothing = Wanted {
+            sound: false,
+            pictures: false,
+            screen: false,
+            held: false,
+        };
+        nothing.with(media)
+    }
+
+    /// With other devices.
+    pub(crate) fn with(self, media: &MediaChoice) -> Self {
+        Wanted {
+            sound: media.audio != AudioChoice::None,
+            pictures: media.video != VideoChoice::None,
+            ..self
+        }
+    }
+
+    fn direction(self, send: bool) -> Direction {
+        Direction {
+            send: send && !self.held,
+            receive: !self.held,
+        }
+    }
+}
+
 /// Our side of every description of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalDescription {
@@ -55,11 +97,11 @@ pub(crate) struct LocalDescription {
 
 impl LocalDescription {
     /// Over `transport`, the first.
-    pub(crate) fn new(config: &Config, media: &MediaChoice, transport: &Transport) -> Self {
-        let stream = |send: bool, rtx: bool| LocalMedia {
+    pub(crate) fn new(config: &Config, codec: Option<VideoCodec>, transport: &Transport) -> Self {
+        let stream = |rtx: bool| LocalMedia {
             ssrc: random(),
             rtx_ssrc: rtx.then(random),
-            direction: Direction { send, receive: true },
+            direction: Direction::BOTH,
         };
         let parameters = LocalParameters {
             // RFC 8829 §5.2.1: 64 bits, the highest zero, and small enough for every parser.
@@ -70,9 +112,10 @@ impl LocalDescription {
             fingerprint: transport.certificate.fingerprint(),
             dtls_role: transport.role,
             cname: format!("{:08x}{:08x}", random(), random()),
-            audio: Some(stream(media.audio != AudioChoice::None, false)),
-            video: Some(stream(media.video != VideoChoice::None, config.rtp.rtx)),
-            codecs: codecs(config, media.codec),
+            audio: Some(stream(false)),
+            video: Some(stream(config.rtp.rtx)),
+            screen: Some(stream(config.rtp.rtx)),
+            codecs: codecs(config, codec),
             payload_types: PayloadTypes {
                 opus: config.sdp.opus_payload_type,
                 h264: config.sdp.h264_payload_type,
@@ -91,9 +134,18 @@ impl LocalDescription {
         }
     }
 
-    /// With our end of the present transport.
-    pub(crate) fn parameters(&self, transport: &Transport) -> LocalParameters {
+    /// With our end of the present transport and what is wanted at the moment.
+    pub(crate) fn parameters(&self, transport: &Transport, wanted: Wanted) -> LocalParameters {
+        let media = |media: Option<LocalMedia>, send| {
+            media.map(|media| LocalMedia {
+                direction: wanted.direction(send),
+                ..media
+            })
+        };
         LocalParameters {
+            audio: media(self.parameters.audio, wanted.sound),
+            video: media(self.parameters.video, wanted.pictures),
+            screen: media(self.parameters.screen, wanted.screen),
             session_version: transport.version,
             ice: transport.credentials.clone(),
             fingerprint: transport.certificate.fingerprint(),
@@ -117,6 +169,10 @@ impl LocalDescription {
 
     pub(crate) fn video(&self) -> Option<LocalMedia> {
         self.parameters.video
+    }
+
+    pub(crate) fn screen(&self) -> Option<LocalMedia> {
+        self.parameters.screen
     }
 }
 

@@ -72,7 +72,7 @@ impl CallEngine for Engine {
         let control = arbiters.control.clone();
         let (call, own) = (Addr::<Call>::new("call/call"), Addr::<Supervisor>::new("call"));
         let transport = Transport::new(self.certificate.clone());
-        let local = LocalDescription::new(&self.config, &setup.media, &transport);
+        let local = LocalDescription::new(&self.config, setup.media.codec, &transport);
         let end = undertaker(&arbiters, &setup);
         let tree = Tree::new(Soil {
             config: self.config.clone(),
@@ -115,6 +115,7 @@ impl CallEngine for Engine {
                 format: recipes::pictures(&self.config),
                 slot: local.clone(),
                 output: None,
+                sent: Default::default(),
                 counters: Arc::default(),
             },
             choice: video.clone(),

@@ -1,4 +1,4 @@
-//! What a call does without: a device that keeps failing is left off, and the call goes on.
+//! What a call does without: a device or a screen that keeps failing is left off, and the call goes on.
 
 use actix::Context;
 
@@ -23,6 +23,13 @@ impl Call {
             last,
         } = given_up;
         let tree = self.plan.tree.clone();
+        if let Some(ours) = tree.screen_ended(&supervisor, true) {
+            self.tell(CallNews::Notice(Notice::ScreenGivenUp(last)));
+            if ours {
+                self.share(None, ctx);
+            }
+            return self.turn_media();
+        }
         let device = if supervisor != tree.capture_name() {
             None
         } else if child == tree.camera_name() {

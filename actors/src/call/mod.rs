@@ -14,6 +14,7 @@ mod recipes;
 mod renewal;
 mod setup_clock;
 mod tree;
+mod wishes;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,20 +24,21 @@ use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Directory, Down, Keep, Reason, Shutdown, Supervisor};
 use tracing::{debug, info, warn};
 
-use self::description::{LocalDescription, Transport};
+use self::description::{LocalDescription, Transport, Wanted};
 use self::fallback::GivenUp;
 use self::gaps::Restarts;
 use self::negotiation::Negotiation;
 use self::renewal::{Input, Patience};
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
+use self::wishes::{Hold, Screens};
 use crate::brief;
 use crate::call_events::{
     AssociationLost, CallNotice, DataReport, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent,
     PeerMedia,
 };
 use crate::call_port::{CallNews, CallOrder, CallReport, CallSetup};
-use crate::ui_bridge::{CallEnd, CallEvent};
+use crate::ui_bridge::{CallEnd, CallEvent, Notice, VideoChoice};
 
 roomrtc_kit::mail! { CallOrder, brief::variant; }
 
@@ -97,6 +99,16 @@ struct Progress {
     early_candidates: Vec<String>,
     microphone: bool,
     camera: bool,
+    /// What is sent and received, as far as the peer lets us.
+    wanted: Wanted,
+    /// Whether it has changed since our first offer, to which there is no answer yet.
+    wanted_early: bool,
+    /// What is shown of our screen, if it is wanted.
+    screen_source: VideoChoice,
+    /// Who holds the call, as was told last.
+    hold: Hold,
+    /// Whose screens are seen, as was told last.
+    screens: Screens,
     /// What the peer wants to send, as it says.
     peer_media: PeerMedia,
     /// What was told of that last.
@@ -140,6 +152,11 @@ impl Call {
             early_candidates: Vec::new(),
             microphone: plan.setup.microphone,
             camera: plan.setup.camera,
+            wanted: Wanted::new(&plan.setup.media),
+            wanted_early: false,
+            screen_source: VideoChoice::None,
+            hold: Hold::default(),
+            screens: Screens::default(),
             peer_media: PeerMedia::ALL,
             peer_told: PeerMedia::ALL,
             expects_media: true,
@@ -200,6 +217,7 @@ impl Call {
         self.enter(Stage::Ended);
         self.plan.tree.stop_media();
         self.plan.setup.remote.clear();
+        self.plan.setup.screen.clear();
         self.plan.setup.local.clear();
         ctx.run_later(LAST_WORDS, |this, _| {
             this.plan.tree.stop_transport();
@@ -277,19 +295,20 @@ impl Handler<CallOrder> for Call {
             },
             CallOrder::SignalingResumed => self.signaling_resumed(),
             CallOrder::UseIceServers(servers) => tree.use_ice_servers(servers),
-            CallOrder::SetMicrophone(on) => {
-                self.now.microphone = on;
-                tree.set_microphone(on);
-                self.keep();
-                self.peer_media();
+            CallOrder::SetMicrophone(on) => self.switch(on, self.now.camera),
+            CallOrder::SetCamera(on) => self.switch(self.now.microphone, on),
+            CallOrder::SetHold(held) => self.want(
+                Wanted {
+                    held,
+                    ..self.now.wanted
+                },
+                ctx,
+            ),
+            CallOrder::SetScreen(source) => self.share(source, ctx),
+            CallOrder::ChooseMedia(media) => {
+                self.want(self.now.wanted.with(&media), ctx);
+                self.plan.tree.choose_media(media);
             }
-            CallOrder::SetCamera(on) => {
-                self.now.camera = on;
-                tree.set_camera(on);
-                self.keep();
-                self.peer_media();
-            }
-            CallOrder::ChooseMedia(media) => tree.choose_media(media),
             CallOrder::SendFile(path) => tree.send_file(path),
             CallOrder::AcceptFile { transfer, directory } => tree.accept_file(transfer, directory),
             CallOrder::DeclineFile(transfer) => tree.decline_file(transfer),
@@ -402,7 +421,10 @@ impl Handler<DataReport> for Call {
 impl Handler<CallNotice> for Call {
     type Result = ();
 
-    fn handle(&mut self, CallNotice(notice): CallNotice, _: &mut Self::Context) {
+    fn handle(&mut self, CallNotice(notice): CallNotice, ctx: &mut Self::Context) {
+        if notice == Notice::NoScreen {
+            self.share(None, ctx);
+        }
         self.tell(CallNews::Notice(notice));
     }
 }

@@ -1,13 +1,13 @@
 //! Offers and answers of a call: the first exchange, which starts the media, and those in mid-call, which renew the
-//! transport below them or change who sends what. Media that go on as before do not notice.
+//! transport below them or change who sends what ([`wishes`](super::wishes)). Media that go on as before do not notice.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{AsyncContext, Context};
 use roomrtc_protocol::sdp::{
-    Fingerprint, Negotiated, Running, SdpError, SessionDescription, answer, carry_on, complete, offer,
-    reanswer, reoffer,
+    Fingerprint, LocalParameters, Negotiated, Running, SdpError, SessionDescription, answer, carry_on,
+    complete, offer, reanswer, reoffer,
 };
 use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{info, warn};
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::description::Transport;
 use super::renewal::{Depth, Input, Output, Renewal};
 use super::setup_clock::Moment;
-use super::{Call, Stage};
+use super::{Call, Progress, Stage};
 use crate::call_events::PeerMedia;
 use crate::call_port::CallNews;
 use crate::dtls_session::Certificate;
@@ -52,6 +52,11 @@ struct Settled {
 }
 
 impl Negotiation {
+    /// What the last exchange came to.
+    pub(super) fn agreed(&self) -> Option<&Negotiated> {
+        self.settled.as_ref().map(|settled| &settled.negotiated)
+    }
+
     pub(super) fn new(transport: Transport) -> Self {
         Negotiation {
             transport,
@@ -66,8 +71,15 @@ impl Negotiation {
 impl Call {
     /// The first offer of a call.
     pub(super) fn offer_call(&mut self) {
-        let offer = offer(&self.plan.local.parameters(&self.now.negotiation.transport));
-        self.offer(offer);
+        self.offer(offer(&self.local()));
+    }
+
+    /// Our side of a description at this moment.
+    fn local(&self) -> LocalParameters {
+        let Progress {
+            negotiation, wanted, ..
+        } = &self.now;
+        self.plan.local.parameters(&negotiation.transport, *wanted)
     }
 
     fn offer(&mut self, offer: SessionDescription) {
@@ -162,9 +174,8 @@ impl Call {
         &self,
         remote: &SessionDescription,
     ) -> Result<(SessionDescription, Negotiated), SdpError> {
-        let negotiation = &self.now.negotiation;
-        let local = self.plan.local.parameters(&negotiation.transport);
-        match &negotiation.settled {
+        let local = self.local();
+        match &self.now.negotiation.settled {
             Some(settled) if settled.peer == remote.session_id => {
                 let running = Running {
                     ours: &settled.ours,
@@ -217,7 +228,11 @@ impl Call {
         });
         self.event(CallEvent::Connecting { user: self.user() });
         self.enter(Stage::Connecting);
+        self.turn_media();
         self.await_renewal(ctx);
+        if std::mem::take(&mut self.now.wanted_early) {
+            self.transport(Input::Changed, ctx);
+        }
     }
 
     /// The peer looks for the transport of `negotiated`; so do we.
@@ -278,7 +293,7 @@ impl Call {
     fn carry_out(&mut self, outputs: Vec<Output>, ctx: &mut Context<Self>) {
         for output in outputs {
             match (output, self.now.stage) {
-                (Output::Offer(depth), _) => self.offer_transport(depth),
+                (Output::Offer(depth), _) => self.offer_again(depth),
                 (Output::Repeat, _) => self.repeat_offer(),
                 (Output::Interrupted, Stage::Connected) => {
                     self.enter(Stage::Interrupted);
@@ -296,17 +311,16 @@ impl Call {
         self.await_renewal(ctx);
     }
 
-    /// Offers the peer another transport; the one in use serves until there is an answer, and the path of it until
-    /// another is found.
-    fn offer_transport(&mut self, depth: Depth) {
-        info!(?depth, "another transport is offered");
-        self.restart_transport(depth);
+    /// Offers the peer what we want now, and another transport if asked to; the one in use serves until there is an answer,
+    /// and the path of it until another is found.
+    fn offer_again(&mut self, depth: Depth) {
+        info!(?depth, "an offer in mid-call");
+        if depth != Depth::Nothing {
+            self.restart_transport(depth);
+        }
         self.now.negotiation.transport.next_version();
-        let Negotiation {
-            settled, transport, ..
-        } = &self.now.negotiation;
-        if let Some(settled) = settled {
-            let offer = reoffer(&self.plan.local.parameters(transport), &settled.ours);
+        if let Some(settled) = &self.now.negotiation.settled {
+            let offer = reoffer(&self.local(), &settled.ours);
             self.offer(offer);
         }
     }
@@ -416,8 +430,6 @@ impl Call {
         if other_audio || other_video {
             info!("the peer's streams are others now");
             self.plan.tree.stop_for_other_media();
-        } else {
-            self.plan.tree.turn_media(&negotiated);
         }
         self.now.negotiation.settled = Some(Settled {
             ours,
@@ -426,6 +438,7 @@ impl Call {
             peer,
             renewal: before.renewal,
         });
+        self.turn_media();
         let sends = self.peer_sends();
         if sends != self.now.peer_told {
             self.tell_peer_media(sends);
@@ -437,10 +450,10 @@ impl Call {
     /// What the peer sends at the moment: it must both want to and be allowed to by the descriptions.
     pub(super) fn peer_sends(&self) -> PeerMedia {
         let PeerMedia { microphone, camera } = self.now.peer_media;
-        match &self.now.negotiation.settled {
-            Some(Settled { negotiated, .. }) => PeerMedia {
-                microphone: microphone && negotiated.receives_audio(),
-                camera: camera && negotiated.receives_video(),
+        match self.now.negotiation.agreed() {
+            Some(agreed) => PeerMedia {
+                microphone: microphone && agreed.receives_audio(),
+                camera: camera && agreed.receives_video(),
             },
             None => self.now.peer_media,
         }
@@ -455,14 +468,19 @@ impl Call {
         self.keep();
     }
 
-    /// A supervisor has ended in good order: that of the former media, or the call is over.
+    /// A supervisor has ended in good order: that of the former media or of a screen, or the call is over.
     pub(super) fn stopped(&mut self, name: &str) {
         let tree = &self.plan.tree;
-        if self.now.stage != Stage::Ended
-            && tree.former_media_gone(name)
-            && let Some(settled) = &self.now.negotiation.settled
+        if self.now.stage == Stage::Ended {
+            return;
+        }
+        if tree.former_media_gone(name)
+            && let Some(agreed) = self.now.negotiation.agreed()
         {
-            tree.start_media(&settled.negotiated);
+            tree.start_media(agreed);
+            self.turn_media();
+        } else if tree.screen_ended(name, false).is_some() {
+            self.turn_media();
         }
     }
 }

@@ -15,8 +15,9 @@ use roomrtc_protocol::congestion::estimator::EstimatorSettings;
 use roomrtc_protocol::dtls_record::guard;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings};
+use roomrtc_protocol::rtp::routing::Route;
 use roomrtc_protocol::rtp::sender::{Rtx, SenderSettings};
-use roomrtc_protocol::sdp::{LocalMedia, NegotiatedAudio, NegotiatedVideo, Source};
+use roomrtc_protocol::sdp::{LocalMedia, Negotiated, NegotiatedAudio, NegotiatedVideo, Source};
 use roomrtc_protocol::srtp::Profile;
 use roomrtc_protocol::time::WallClock;
 use roomrtc_protocol::{MediaKind, VideoCodec, file_transfer, sctp, srtp};
@@ -87,6 +88,14 @@ pub(super) fn pictures(config: &Config) -> VideoFormat {
     }
 }
 
+pub(super) fn screen(config: &Config) -> VideoFormat {
+    VideoFormat {
+        width: config.media.screen_width,
+        height: config.media.screen_height,
+        fps: config.media.screen_fps,
+    }
+}
+
 pub(super) fn sound(config: &Config) -> AudioFormat {
     AudioFormat {
         channels: config.media.audio_channels,
@@ -98,10 +107,10 @@ pub(super) fn sound(config: &Config) -> AudioFormat {
     }
 }
 
-pub(super) fn video_encoder(config: &Config, codec: VideoCodec) -> EncoderSettings {
+pub(super) fn video_encoder(config: &Config, codec: VideoCodec, format: VideoFormat) -> EncoderSettings {
     EncoderSettings {
         encoder: Encoder::named(encoder_name(config.media.h264_encoder), video_codec(codec)),
-        format: pictures(config),
+        format,
         bitrate: config.media.start_bitrate_kbps * 1000,
         threads: config.media.encoder_threads,
         key_distance: config.media.keyframe_max_pictures,
@@ -262,29 +271,50 @@ pub(super) fn reduced_size(audio: Option<&NegotiatedAudio>, video: Option<&Negot
     audio.is_none_or(|audio| audio.reduced_size) && video.is_none_or(|video| video.reduced_size)
 }
 
-/// Which payload types are whose, retransmissions included.
-pub(super) fn payloads(
-    audio: Option<&NegotiatedAudio>,
-    video: Option<&NegotiatedVideo>,
-) -> Vec<(u8, MediaKind)> {
-    let audio = audio.map(|audio| (audio.receive_payload_type, MediaKind::Audio));
-    let formats = video.map_or(&[][..], |video| &video.receive);
-    let video = formats
-        .iter()
+/// Which packets are whose, retransmissions included.
+pub(super) fn routes(settled: &Negotiated) -> Vec<Route> {
+    let audio = settled.audio.as_ref().map(|audio| Route {
+        kind: MediaKind::Audio,
+        payload_types: vec![audio.receive_payload_type],
+        streams: streams(&audio.sources),
+        extensions: audio.receive_extensions,
+    });
+    let pictures = |kind, pictures: &NegotiatedVideo| Route {
+        kind,
+        payload_types: payload_types(pictures),
+        streams: streams(&pictures.sources),
+        extensions: pictures.receive_extensions,
+    };
+    let video = settled
+        .video
+        .as_ref()
+        .map(|video| pictures(MediaKind::Video, video));
+    let screen = settled
+        .screen
+        .as_ref()
+        .map(|screen| pictures(MediaKind::Screen, screen));
+    [audio, video, screen].into_iter().flatten().collect()
+}
+
+fn payload_types(pictures: &NegotiatedVideo) -> Vec<u8> {
+    let formats = pictures.receive.iter();
+    formats
         .flat_map(|format| [Some(format.payload_type), format.rtx_payload_type])
         .flatten()
-        .map(|payload_type| (payload_type, MediaKind::Video));
-    audio.into_iter().chain(video).collect()
+        .collect()
 }
 
 /// Every stream the peer announced; others are refused.
-pub(super) fn announced(audio: Option<&NegotiatedAudio>, video: Option<&NegotiatedVideo>) -> Vec<u32> {
-    let audio = audio.map_or(&[][..], |audio| &audio.sources);
-    let video = video.map_or(&[][..], |video| &video.sources);
-    audio
-        .iter()
-        .chain(video)
-        .flat_map(|source| [Some(source.ssrc), source.rtx_ssrc])
-        .flatten()
+pub(super) fn announced(settled: &Negotiated) -> Vec<u32> {
+    routes(settled)
+        .into_iter()
+        .flat_map(|route| route.streams)
         .collect()
+}
+
+fn streams(sources: &[Source]) -> Vec<u32> {
+    let all = sources
+        .iter()
+        .flat_map(|source| [Some(source.ssrc), source.rtx_ssrc]);
+    all.flatten().collect()
 }

@@ -1,5 +1,5 @@
-//! When the transport of a running call is made anew: a plain value that hears what was lost and found, and says when
-//! to offer what. No actor, no clock.
+//! When there is something to offer in a running call, for its transport or for what goes over it: a plain value that
+//! hears what was lost, found and changed, and says when to offer what. No actor, no clock.
 //!
 //! A transport has a path (ICE) and keys (DTLS, with SRTP and SCTP on it). What is lost is renegotiated with the peer:
 //! the path alone by an ICE restart (RFC 8445 §9), the keys by a new certificate with everything below it
@@ -9,9 +9,11 @@
 
 use std::time::{Duration, Instant};
 
-/// How much is made anew.
+/// How much of the transport is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
+    /// Nothing: what is sent over it changes.
+    Nothing,
     /// Another path for the same keys.
     Path,
     /// Other keys too, on another path.
@@ -33,6 +35,8 @@ pub(super) enum Input {
     KeysClosed,
     /// There are keys.
     KeysReady,
+    /// We want to send or receive something else.
+    Changed,
     /// The peer's answer to our offer; whether new keys must be agreed on.
     Answered { new_keys: bool },
 }
@@ -85,8 +89,12 @@ pub(super) struct Renewal {
     closed: Option<Instant>,
     /// Since when something is missing.
     broken: Option<Instant>,
-    /// Our offer has no answer yet.
-    offered: bool,
+    /// Our offer, while it has no answer.
+    offered: Option<Depth>,
+    /// Whether it tells of a change in what we send or receive.
+    carries: bool,
+    /// Whether such a change waits to be offered.
+    changed: bool,
     /// When to offer (again).
     next: Option<Instant>,
     /// Offers since the transport was last whole for long.
@@ -104,7 +112,9 @@ impl Renewal {
             keys: true,
             closed: None,
             broken: None,
-            offered: false,
+            offered: None,
+            carries: false,
+            changed: false,
             next: None,
             attempts: 0,
             whole_since: None,
@@ -113,6 +123,12 @@ impl Renewal {
 
     /// Takes what happened.
     pub(super) fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        let mut outputs = self.take(now, input);
+        outputs.extend(self.offer_change(now));
+        outputs
+    }
+
+    fn take(&mut self, now: Instant, input: Input) -> Vec<Output> {
         match input {
             Input::PathSilent => {
                 self.path = false;
@@ -140,6 +156,10 @@ impl Renewal {
                 self.closed = None;
                 self.mended(now)
             }
+            Input::Changed => {
+                self.changed = true;
+                Vec::new()
+            }
             Input::Answered { new_keys } => {
                 self.settled(now, new_keys);
                 self.mended(now)
@@ -149,23 +169,30 @@ impl Renewal {
 
     /// The peer offers; whether new keys must be agreed on. `None`: ours stands, for the peer gives way.
     pub(super) fn offered(&mut self, now: Instant, new_keys: bool) -> Option<Vec<Output>> {
-        if self.offered && !self.polite {
+        if self.offered.is_some() && !self.polite {
             return None;
         }
+        // What ours was to tell is told by another.
+        self.changed |= self.offered.is_some() && self.carries;
         // Whatever was to be asked for may come by the peer's offer.
         self.closed = None;
         self.next = self.broken.map(|_| now + self.pause());
         self.settled(now, new_keys);
-        match new_keys {
-            true => Some(self.broke(now, self.pause())),
-            false => Some(Vec::new()),
-        }
+        let mut outputs = match new_keys {
+            true => self.broke(now, self.pause()),
+            false => Vec::new(),
+        };
+        outputs.extend(self.offer_change(now));
+        Some(outputs)
     }
 
-    /// Offer and answer are exchanged. Keys that were lost meanwhile and are not agreed on with them are asked for next.
+    /// Offer and answer are exchanged. What was lost meanwhile and is not agreed on with them is asked for next.
     fn settled(&mut self, now: Instant, new_keys: bool) {
-        self.offered = false;
-        if !self.keys && !new_keys {
+        let lost = match self.offered.take() {
+            Some(Depth::Nothing) => !self.path || !self.keys,
+            Some(Depth::Path | Depth::Keys) | None => !self.keys,
+        };
+        if lost && !new_keys {
             self.next = Some(now);
         }
         self.keys &= !new_keys;
@@ -187,11 +214,26 @@ impl Renewal {
         }
         self.next = Some(now + self.pause());
         self.attempts += 1;
-        if self.offered {
+        if self.offered.is_some() {
             return vec![Output::Repeat];
         }
-        self.offered = true;
-        vec![Output::Offer(if self.keys { Depth::Path } else { Depth::Keys })]
+        vec![self.offer(if self.keys { Depth::Path } else { Depth::Keys })]
+    }
+
+    /// Whatever the offer is for, it says what we want to send and receive.
+    fn offer(&mut self, depth: Depth) -> Output {
+        self.offered = Some(depth);
+        self.carries = std::mem::take(&mut self.changed);
+        Output::Offer(depth)
+    }
+
+    /// Offers a change that waits, once nothing else is under way or missing.
+    fn offer_change(&mut self, now: Instant) -> Option<Output> {
+        let free = self.offered.is_none() && self.broken.is_none();
+        (free && self.changed).then(|| {
+            self.next = Some(now + self.pause());
+            self.offer(Depth::Nothing)
+        })
     }
 
     /// When [`Renewal::handle_timeout`] wants to be called.
@@ -220,7 +262,7 @@ impl Renewal {
         let again = FLAP_PAUSE * self.attempts.saturating_sub(1);
         let at = now + wait.max(again.min(LONGEST_PAUSE));
         self.next = match self.next {
-            Some(already) if self.offered => Some(already),
+            Some(already) if self.offered.is_some() => Some(already),
             Some(already) => Some(already.min(at)),
             None => Some(at),
         };
@@ -235,11 +277,11 @@ impl Renewal {
 
     /// Something is there again.
     fn mended(&mut self, now: Instant) -> Vec<Output> {
-        // An offer without its answer leaves nothing settled.
-        if !self.path || !self.keys || self.offered {
+        // An offer of another transport leaves nothing settled before its answer.
+        if !self.path || !self.keys || self.offered.is_some_and(|depth| depth != Depth::Nothing) {
             return Vec::new();
         }
-        self.next = None;
+        self.next = self.next.filter(|_| self.offered.is_some());
         match self.broken.take() {
             Some(_) => {
                 self.whole_since = Some(now);

@@ -150,3 +150,76 @@ fn keys_that_are_lost_again_and_again_are_renewed_ever_less_often() {
     caller.handle(now, Input::KeysLost);
     assert_eq!(caller.next_timeout(), Some(now));
 }
+
+#[test]
+fn a_change_is_offered_at_once_and_repeated_until_it_is_answered() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    assert_eq!(
+        caller.handle(now, Input::Changed),
+        [Output::Offer(Depth::Nothing)]
+    );
+    assert_eq!(wait(&mut caller, &mut now), [Output::Repeat]);
+    assert_eq!(caller.handle(now, Input::Answered { new_keys: false }), []);
+    assert_eq!(caller.next_timeout(), None);
+}
+
+#[test]
+fn a_change_during_another_offer_waits_for_its_answer() {
+    let (mut caller, now) = (caller(), Instant::now());
+    caller.handle(now, Input::Changed);
+    assert_eq!(caller.handle(now, Input::Changed), []);
+    let answered = Input::Answered { new_keys: false };
+    assert_eq!(caller.handle(now, answered), [Output::Offer(Depth::Nothing)]);
+    assert_eq!(caller.handle(now, answered), []);
+}
+
+#[test]
+fn a_change_that_gave_way_is_offered_again_after_the_answer() {
+    let (mut caller, mut callee, now) = (caller(), callee(), Instant::now());
+    caller.handle(now, Input::Changed);
+    callee.handle(now, Input::Changed);
+    assert_eq!(caller.offered(now, false), None);
+    assert_eq!(
+        callee.offered(now, false),
+        Some(vec![Output::Offer(Depth::Nothing)])
+    );
+    assert_eq!(caller.handle(now, Input::Answered { new_keys: false }), []);
+    assert_eq!(caller.offered(now, false), Some(vec![]));
+}
+
+#[test]
+fn a_change_while_the_path_is_lost_goes_with_the_next_offer() {
+    let (mut caller, mut now) = (caller(), Instant::now());
+    caller.handle(now, Input::PathLost);
+    assert_eq!(caller.handle(now, Input::Changed), []);
+    assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Path)]);
+    caller.handle(now, Input::Answered { new_keys: false });
+    assert_eq!(caller.handle(now, Input::PathFound), [Output::Resumed]);
+}
+
+#[test]
+fn a_change_while_the_path_is_silent_is_offered_when_it_speaks_again() {
+    let (mut caller, now) = (caller(), Instant::now());
+    caller.handle(now, Input::PathSilent);
+    caller.handle(now, Input::Changed);
+    let outputs = [Output::Resumed, Output::Offer(Depth::Nothing)];
+    assert_eq!(caller.handle(now, Input::PathFound), outputs);
+}
+
+#[test]
+fn a_path_lost_during_a_change_is_replaced_after_its_answer_and_one_that_speaks_again_is_kept() {
+    for speaks_again in [false, true] {
+        let (mut caller, mut now) = (caller(), Instant::now());
+        caller.handle(now, Input::Changed);
+        assert_eq!(caller.handle(now, Input::PathLost), [Output::Interrupted]);
+        if speaks_again {
+            assert_eq!(caller.handle(now, Input::PathFound), [Output::Resumed]);
+        }
+        assert_eq!(wait(&mut caller, &mut now), [Output::Repeat]);
+        caller.handle(now, Input::Answered { new_keys: false });
+        match speaks_again {
+            true => assert_eq!(caller.next_timeout(), None),
+            false => assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Path)]),
+        }
+    }
+}

@@ -6,12 +6,14 @@
 //! call/capture  one_for_one    capture (sound, pictures)
 //! call/rtp      one_for_one    rtcp_reporter, rtp_sender and rtp_receiver (sound and pictures each)
 //! call/media    one_for_one    playout, decoder, encoder (sound and pictures), stats
+//! call/screen, call/peers_screen    see [`screens`]
 //! ```
 //!
 //! Addresses exist before the actors and outlive them, so everybody knows everybody from the start. `ice`, `secure` and
 //! `capture` start with the call; `rtp` and `media` once the descriptions have settled what is sent. What each component
 //! is given is in [`setups`].
 
+mod screens;
 mod setups;
 
 use std::path::PathBuf;
@@ -23,11 +25,13 @@ use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor, Thread};
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
-use roomrtc_protocol::sdp::{Direction, DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
+use roomrtc_protocol::sdp::{DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
 use roomrtc_protocol::signaling::messages::IceServer;
 use roomrtc_protocol::time::WallClock;
 
+use self::screens::Screens;
 use super::description::LocalDescription;
+use super::wishes::Sent;
 use super::{Call, recipes};
 use crate::call_port::CallSetup;
 use crate::capture::{AudioCapture, CaptureSetup, Choose, Pictures, SetEnabled, Sound, VideoCapture};
@@ -37,7 +41,7 @@ use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, Sta
 use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder};
 use crate::file_transfer::{self, FileTransfers, TransferIds};
 use crate::ice_agent::{
-    AddRemoteCandidate, IceAgent, RestartIce, RoutePayloads, SetRemoteCredentials, UseIceServers,
+    AddRemoteCandidate, IceAgent, RestartIce, RoutePackets, SetRemoteCredentials, UseIceServers,
 };
 use crate::playout::{AudioPlayout, ChooseOutput, VideoPlayout};
 use crate::recorder::Recorder;
@@ -88,6 +92,7 @@ pub(crate) struct Tree {
     media_started: AtomicBool,
     /// Supervisors of former media that have not ended yet.
     media_leaving: AtomicUsize,
+    screens: Screens,
     audio_gate: Gate,
     video_gate: Gate,
     audio_numbers: Keep<SenderResume>,
@@ -118,9 +123,11 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(crate) fn new(soil: Soil) -> Self {
+        let counters = Arc::<Counters>::default();
         Tree {
             soil,
-            counters: Arc::default(),
+            screens: Screens::new(&counters),
+            counters,
             srtp: Srtp::default(),
             sent: SentPackets::default(),
             wall: wall_clock(),
@@ -200,6 +207,7 @@ impl Tree {
                 format: recipes::pictures(config),
                 slot: self.soil.setup.local.clone(),
                 output: Some(self.video_encoder.port()),
+                sent: self.video_gate.clone(),
                 counters: self.counters.clone(),
             },
             choice: choice.video.clone(),
@@ -213,6 +221,7 @@ impl Tree {
             medium: Sound {
                 format: recipes::sound(config),
                 output: self.audio_encoder.port(),
+                sent: self.audio_gate.clone(),
                 counters: self.counters.clone(),
             },
             choice: choice.audio.clone(),
@@ -235,21 +244,16 @@ impl Tree {
     /// Everything that depends on what was negotiated.
     pub(crate) fn start_media(&self, settled: &Negotiated) {
         self.media_started.store(true, Ordering::Release);
-        self.turn_media(settled);
         let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
         self.start_playing(audio, video);
         self.start_packets(audio, video);
     }
 
     /// Who sends, and under which numbers the peer does: what may change while the media run.
-    pub(crate) fn turn_media(&self, settled: &Negotiated) {
-        let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
-        self.srtp.allow_ssrcs(&recipes::announced(audio, video));
-        let sends = |direction: Option<Direction>| direction.is_some_and(|direction| direction.send);
-        self.audio_gate
-            .set_open(sends(audio.map(|audio| audio.direction)));
-        self.video_gate
-            .set_open(sends(video.map(|video| video.direction)));
+    pub(crate) fn turn_media(&self, settled: &Negotiated, sent: Sent) {
+        self.srtp.allow_ssrcs(&recipes::announced(settled));
+        self.audio_gate.set_open(sent.sound);
+        self.video_gate.set_open(sent.pictures);
     }
 
     /// RTP and RTCP.
@@ -287,6 +291,7 @@ impl Tree {
         let media = &self.soil.arbiters.media;
         let figures = StatsSetup {
             counters: self.counters.clone(),
+            screen: self.screens.counters().clone(),
             figures: self.soil.setup.stats.clone(),
             interval: self.soil.config.client.stats_interval(),
         };
@@ -357,9 +362,7 @@ impl Tree {
 
     /// Looks for the peer of these descriptions, and tells apart what comes from there.
     pub(crate) fn set_remote_ice(&self, settled: &Negotiated) {
-        let (audio, video) = (settled.audio.as_ref(), settled.video.as_ref());
-        self.ice_agent
-            .tell(RoutePayloads(recipes::payloads(audio, video)));
+        self.ice_agent.tell(RoutePackets(recipes::routes(settled)));
         self.ice_agent.tell(SetRemoteCredentials {
             ufrag: settled.ice.ufrag.clone(),
             pwd: settled.ice.pwd.clone(),
@@ -474,6 +477,7 @@ impl Tree {
     /// Stops the media, the producers first, and says goodbye to the peer.
     pub(crate) fn stop_media(&self) {
         self.capture.tell(Shutdown);
+        self.stop_screens();
         self.file_transfer.tell(file_transfer::EndAll);
         if self.media_started.load(Ordering::Acquire) {
             self.rtcp_reporter.tell(SendBye);

@@ -12,6 +12,7 @@ use roomrtc_media::{OnTrouble, Running};
 use super::{Capture, Gate, Medium};
 use crate::counters::Counters;
 use crate::encoder::EncodeAudio;
+use crate::rtp_sender;
 use crate::ui_bridge::{AudioChoice, Notice};
 
 /// Captures sound.
@@ -24,6 +25,8 @@ pub struct Sound {
     pub format: AudioFormat,
     /// The encoder.
     pub output: Port<EncodeAudio>,
+    /// Nothing is encoded while it is closed.
+    pub sent: rtp_sender::Gate,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -63,6 +66,7 @@ impl Medium for Sound {
         let Sound {
             format,
             output,
+            sent,
             counters,
         } = self.clone();
         let on_sound = Box::new(move |mut sound: AudioFrame| {
@@ -71,7 +75,9 @@ impl Medium for Sound {
             }
             let level = measure::level_dbfs(&sound.samples);
             counters.audio.input_level_dbfs.set(level);
-            output.tell(EncodeAudio(sound));
+            if sent.is_open() {
+                output.tell(EncodeAudio(sound));
+            }
         });
         capture::open_audio(&source, format, on_sound, on_trouble).map(Some)
     }

@@ -10,6 +10,7 @@ use roomrtc_media::{OnTrouble, Running};
 use super::{Capture, Gate, Medium};
 use crate::counters::Counters;
 use crate::encoder::EncodeFrame;
+use crate::rtp_sender;
 use crate::slot::VideoSlot;
 use crate::ui_bridge::{Notice, VideoChoice};
 
@@ -25,6 +26,8 @@ pub struct Pictures {
     pub slot: VideoSlot,
     /// The encoder; none for a preview.
     pub output: Option<Port<EncodeFrame>>,
+    /// Nothing is encoded while it is closed.
+    pub sent: rtp_sender::Gate,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -42,7 +45,11 @@ impl Medium for Pictures {
             DeviceKind::Camera,
             match choice {
                 VideoChoice::Camera(id) => Some(id.as_deref()),
-                VideoChoice::Test | VideoChoice::Still | VideoChoice::File(_) | VideoChoice::None => None,
+                VideoChoice::Test
+                | VideoChoice::Still
+                | VideoChoice::Screen
+                | VideoChoice::File(_)
+                | VideoChoice::None => None,
             },
         )
         .map(|device| (VideoChoice::Camera(Some(device.id)), device.name))
@@ -59,6 +66,7 @@ impl Medium for Pictures {
             VideoChoice::Camera(id) => VideoSource::Camera(id.clone()),
             VideoChoice::Test => VideoSource::Test,
             VideoChoice::Still => VideoSource::Still,
+            VideoChoice::Screen => VideoSource::Screen,
             VideoChoice::File(path) => VideoSource::File(path.clone()),
             VideoChoice::None => return Ok(None),
         };
@@ -66,6 +74,7 @@ impl Medium for Pictures {
             format,
             slot,
             output,
+            sent,
             counters,
         } = self.clone();
         let on_picture = Box::new(move |frame: roomrtc_media::frame::VideoFrame| {
@@ -74,7 +83,9 @@ impl Medium for Pictures {
             }
             counters.video.captured.one();
             slot.put(frame.clone());
-            if let Some(output) = &output {
+            if let Some(output) = &output
+                && sent.is_open()
+            {
                 output.tell(EncodeFrame(frame));
             }
         });

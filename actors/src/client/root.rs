@@ -70,6 +70,8 @@ pub struct ClientRootSetup {
     pub local: VideoSlot,
     /// The peer's picture.
     pub remote: VideoSlot,
+    /// The peer's screen.
+    pub screen: VideoSlot,
     /// The call's figures.
     pub stats: Arc<watch::Sender<CallStats>>,
     /// How long a call without a server may take to come back.
@@ -210,6 +212,7 @@ impl Client {
             ice_servers: self.now.ice_servers.clone(),
             local: self.setup.local.clone(),
             remote: self.setup.remote.clone(),
+            screen: self.setup.screen.clone(),
             stats: self.setup.stats.clone(),
             client: self.setup.me.port(),
         };
@@ -222,6 +225,7 @@ impl Client {
             running.tell(CallOrder::HangUp);
         }
         self.setup.remote.clear();
+        self.setup.screen.clear();
         self.setup.local.clear();
         self.setup.stats.send_replace(CallStats::default());
         (self.now.microphone, self.now.camera) = (true, true);
@@ -362,6 +366,8 @@ impl Handler<Command> for Client {
                 self.now.camera = on;
                 self.order(CallOrder::SetCamera(on));
             }
+            Command::SetHold(on) => self.order(CallOrder::SetHold(on)),
+            Command::SetScreen(screen) => self.order(CallOrder::SetScreen(screen)),
             Command::SetPreview(on) => {
                 self.now.preview_wanted = on;
                 self.renew_preview();

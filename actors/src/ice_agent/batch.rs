@@ -16,19 +16,20 @@ pub(super) struct Batch {
     pub dtls: Vec<Bytes>,
     pub audio: Vec<Datagram>,
     pub video: Vec<Datagram>,
+    pub screen: Vec<Datagram>,
     pub rtcp: Vec<Datagram>,
     pub dropped: u64,
 }
 
 impl Batch {
     pub(super) fn new(received_at: Instant) -> Self {
-        let (dtls, audio, video, rtcp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Batch {
             received_at,
-            dtls,
-            audio,
-            video,
-            rtcp,
+            dtls: Vec::new(),
+            audio: Vec::new(),
+            video: Vec::new(),
+            screen: Vec::new(),
+            rtcp: Vec::new(),
             dropped: 0,
         }
     }
@@ -50,6 +51,9 @@ impl Batch {
         }
         if !self.video.is_empty() {
             setup.rtp_video.tell(RtpDatagrams(self.video));
+        }
+        if !self.screen.is_empty() {
+            setup.rtp_screen.tell(RtpDatagrams(self.screen));
         }
         if !self.rtcp.is_empty() {
             setup.rtcp.tell(RtcpDatagrams(self.rtcp));

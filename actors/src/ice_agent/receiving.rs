@@ -116,14 +116,12 @@ impl IceAgent {
                 Kind::Stun => {}
                 Kind::Dtls => batch.dtls.push(datagram),
                 Kind::Rtcp => batch.rtcp.push(batch.received(datagram)),
-                Kind::Rtp => {
-                    let payload_type = demux::payload_type(&datagram).map_or(0, usize::from);
-                    match self.routes.get(payload_type).copied().flatten() {
-                        Some(MediaKind::Audio) => batch.audio.push(batch.received(datagram)),
-                        Some(MediaKind::Video) => batch.video.push(batch.received(datagram)),
-                        None => batch.dropped += 1,
-                    }
-                }
+                Kind::Rtp => match self.routes.of(&datagram) {
+                    Some(MediaKind::Audio) => batch.audio.push(batch.received(datagram)),
+                    Some(MediaKind::Video) => batch.video.push(batch.received(datagram)),
+                    Some(MediaKind::Screen) => batch.screen.push(batch.received(datagram)),
+                    None => batch.dropped += 1,
+                },
                 Kind::Unknown => batch.dropped += 1,
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use roomrtc_kit::{Addr, Backoff, Directory, Down, Intensity, Order, Spec, Strategy, Supervisor};
+use roomrtc_protocol::MediaKind;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -63,7 +64,7 @@ impl Handler<RtpDatagrams> for Listener {
         let datagrams = payloads(datagrams);
         let _ = self.news.send(match self.medium {
             MediaKind::Audio => News::Audio(datagrams),
-            MediaKind::Video => News::Video(datagrams),
+            MediaKind::Video | MediaKind::Screen => News::Video(datagrams),
         });
     }
 }
@@ -103,6 +104,15 @@ fn grow<A: Actor<Context = Context<A>>>(
         .launch(&Arbiter::current(), end.port());
 }
 
+fn route(kind: MediaKind, payload_type: u8) -> Route {
+    Route {
+        kind,
+        payload_types: vec![payload_type],
+        streams: Vec::new(),
+        extensions: Default::default(),
+    }
+}
+
 struct Peer {
     setup: IceSetup,
     agent: Addr<IceAgent>,
@@ -135,6 +145,7 @@ impl Peer {
             dtls: audio.port(),
             rtp_audio: audio.port(),
             rtp_video: video.port(),
+            rtp_screen: video.port(),
             rtcp: audio.port(),
             sockets: Keep::default(),
             begun: Arc::default(),
@@ -144,9 +155,9 @@ impl Peer {
         let agent = Addr::new(format!("{name}/ice_agent"));
         let recipe = setup.clone();
         grow(name, &agent, move || IceAgent::new(recipe.clone()));
-        agent.tell(RoutePayloads(vec![
-            (OPUS, MediaKind::Audio),
-            (VP8, MediaKind::Video),
+        agent.tell(RoutePackets(vec![
+            route(MediaKind::Audio, OPUS),
+            route(MediaKind::Video, VP8),
         ]));
         Peer { setup, agent, news }
     }
@@ -243,7 +254,7 @@ async fn before_a_pair_is_selected_the_newest_datagrams_wait_and_older_ones_are_
             break;
         }
     }
-    caller.agent.ask(RoutePayloads(Vec::new())).await.unwrap();
+    caller.agent.ask(RoutePackets(Vec::new())).await.unwrap();
     assert_eq!(caller.setup.counters.transport.datagrams_dropped.now(), 2);
 }
 
@@ -298,7 +309,7 @@ async fn a_crash_keeps_sockets_and_path_and_the_peer_notices_nothing() {
     // Control mail waits for the next life; the answer says that it has begun.
     while caller
         .agent
-        .ask(RoutePayloads(vec![(OPUS, MediaKind::Audio)]))
+        .ask(RoutePackets(vec![route(MediaKind::Audio, OPUS)]))
         .await
         .is_err()
     {}

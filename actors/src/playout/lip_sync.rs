@@ -41,6 +41,8 @@ impl LipSync {
         match mapping.kind {
             MediaKind::Audio => self.audio = Some(clock),
             MediaKind::Video => self.video = Some(clock),
+            // A screen is shown as it comes.
+            MediaKind::Screen => {}
         }
     }
 

@@ -370,6 +370,7 @@ fn reporter_setup(
         sent: sent.clone(),
         keep: Keep::default(),
         ice: wire.port(),
+        screen: None,
         encoder: (at == 0).then(|| EncoderPorts {
             key_frame: ear.port(),
             bitrate: ear.port(),

@@ -8,7 +8,7 @@ use roomrtc_kit::{Directory, MeterView};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{ActorStats, AudioStats, CallStats, TransportStats, VideoStats, process};
+use super::{ActorStats, AudioStats, CallStats, ScreenStats, TransportStats, VideoStats, process};
 use crate::counters::{Beat, Counters, lock};
 
 /// What the collector needs.
@@ -16,6 +16,8 @@ use crate::counters::{Beat, Counters, lock};
 pub struct StatsSetup {
     /// Read here.
     pub counters: Arc<Counters>,
+    /// Those of screens.
+    pub screen: Arc<Counters>,
     /// Published here.
     pub figures: Arc<watch::Sender<CallStats>>,
     /// How often.
@@ -26,6 +28,7 @@ pub struct StatsSetup {
 pub struct Stats {
     setup: StatsSetup,
     before: Totals,
+    screen_before: Totals,
     since: Instant,
 }
 
@@ -47,6 +50,7 @@ impl Stats {
     pub fn new(setup: StatsSetup) -> Self {
         let before = Totals::read(&setup.counters);
         Stats {
+            screen_before: Totals::read(&setup.screen),
             setup,
             before,
             since: Instant::now(),
@@ -56,9 +60,11 @@ impl Stats {
     fn publish(&mut self) {
         let now = Totals::read(&self.setup.counters);
         let seconds = self.since.elapsed().as_secs_f64().max(f64::EPSILON);
+        let screen_now = Totals::read(&self.setup.screen);
         let counters = &self.setup.counters;
         let figures = CallStats {
             video: video(counters, &self.before, &now, seconds),
+            screen: screen(&self.setup.screen, &self.screen_before, &screen_now, seconds),
             audio: audio(counters, &self.before, &now, seconds),
             transport: transport(counters),
             rtcp_received: lock(&counters.transport.reports_received).clone(),
@@ -67,7 +73,7 @@ impl Stats {
             actors: Directory::overview().iter().map(actor).collect(),
         };
         self.setup.figures.send_replace(figures);
-        self.before = now;
+        (self.before, self.screen_before) = (now, screen_now);
         self.since = Instant::now();
     }
 }
@@ -134,6 +140,17 @@ fn video(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> Vi
         barcodes_read: video.barcodes_read.now(),
         barcode_errors: video.barcode_errors.now(),
         glass_to_glass_ms: video.glass_to_glass_ms.take(),
+    }
+}
+
+fn screen(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> ScreenStats {
+    ScreenStats {
+        width: counters.video.width.now() as u32,
+        height: counters.video.height.now() as u32,
+        fps_encoded: per_second(before.encoded, now.encoded, seconds),
+        fps_decoded: per_second(before.decoded, now.decoded, seconds),
+        kbps_sent: kbps(before.video_sent, now.video_sent, seconds),
+        kbps_received: kbps(before.video_received, now.video_received, seconds),
     }
 }
 

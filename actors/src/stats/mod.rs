@@ -14,6 +14,8 @@ use serde::Serialize;
 pub struct CallStats {
     /// Pictures.
     pub video: VideoStats,
+    /// Screens.
+    pub screen: ScreenStats,
     /// Sound.
     pub audio: AudioStats,
     /// The path between the peers.
@@ -76,6 +78,23 @@ pub struct VideoStats {
     /// Camera to screen, read from the test picture's barcode; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub glass_to_glass_ms: Option<Quantiles>,
+}
+
+/// Shared screens, both ways; nothing where there is none.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ScreenStats {
+    /// Width of the received picture in pixels.
+    pub width: u32,
+    /// Height of the received picture in pixels.
+    pub height: u32,
+    /// Pictures encoded in the last second.
+    pub fps_encoded: f64,
+    /// Pictures decoded in the last second.
+    pub fps_decoded: f64,
+    /// RTP sent, kbit/s.
+    pub kbps_sent: f64,
+    /// RTP received, kbit/s.
+    pub kbps_received: f64,
 }
 
 /// What the death of a component cost, in ms: the longest pause between two packets sent, or between two played or

@@ -71,6 +71,7 @@ fn receiving(stage: &Stage) -> Receiving {
     stage.start(&sound, move || AudioPlayout::new(setup.clone()));
     let decoder = Addr::new(stage.name("decoder/video"));
     let setup = VideoDecoderSetup {
+        kind: MediaKind::Video,
         codec: VideoCodec::H264,
         care: DecoderCare::new(&Port::new(|_| {}), Duration::from_secs(2)),
         threads: 1,
@@ -99,6 +100,7 @@ fn sending_pictures(stage: &Stage) -> Receiver<SendFrame> {
             format: FORMAT,
             slot: VideoSlot::new(),
             output: Some(addr.port()),
+            sent: Default::default(),
             counters: Arc::new(Counters::default()),
         },
         choice: VideoChoice::Test,
@@ -139,6 +141,7 @@ fn sending_sound(stage: &Stage) -> Receiver<SendFrame> {
                 buffer: DeviceBuffer::default(),
             },
             output: encoder.port(),
+            sent: Default::default(),
             counters: Arc::new(Counters::default()),
         },
         choice: AudioChoice::Test,

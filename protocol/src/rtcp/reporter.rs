@@ -81,7 +81,10 @@ pub enum Output {
     /// The peer was told which packets of the transport came.
     OwnFeedback,
     /// The peer needs a key frame.
-    ForceKeyFrame,
+    ForceKeyFrame {
+        /// Of this medium.
+        kind: MediaKind,
+    },
     /// The peer's clocks, for lip sync.
     Clock {
         /// Of this medium.
@@ -263,6 +266,16 @@ impl Reporter {
     /// Says goodbye for our streams (RFC 3550 §6.6).
     pub fn goodbye(&mut self, now: Instant) {
         for at in 0..self.streams.len() {
+            // A screen that was never shared is nothing to say goodbye for.
+            let Stream {
+                settings,
+                sent,
+                received,
+                ..
+            } = &self.streams[at];
+            if settings.kind == MediaKind::Screen && sent.is_none() && received.is_none() {
+                continue;
+            }
             let report = self.report(now, at);
             let name = self.description(at);
             let leave = RtcpPacket::Goodbye(vec![self.streams[at].settings.local]);
@@ -299,7 +312,7 @@ impl Reporter {
         self.transmit_early(at, make(local, remote));
     }
 
-    /// Feedback is about the whole transport; it goes under the name of one stream, pictures rather than sound.
+    /// Feedback is about the whole transport; it goes under the name of one stream, that of the camera if there is one.
     fn tell_arrivals(&mut self, now: Instant) {
         let Some((at, stream)) = self.streams.iter().enumerate().next_back() else {
             return;
@@ -410,8 +423,8 @@ impl Reporter {
                 }
             }
             RtcpPacket::PictureLoss { media, .. } => {
-                if self.local_stream(media).is_some() {
-                    self.outputs.push_back(Output::ForceKeyFrame);
+                if let Some(kind) = self.local_stream(media).map(|stream| stream.settings.kind) {
+                    self.outputs.push_back(Output::ForceKeyFrame { kind });
                 }
             }
             RtcpPacket::FullIntraRequest { requests, .. } => self.handle_intra_requests(&requests),
@@ -495,7 +508,8 @@ impl Reporter {
             if let Some(stream) = self.local_stream(*ssrc)
                 && stream.last_intra_request.replace(*number) != Some(*number)
             {
-                self.outputs.push_back(Output::ForceKeyFrame);
+                let kind = stream.settings.kind;
+                self.outputs.push_back(Output::ForceKeyFrame { kind });
             }
         }
     }

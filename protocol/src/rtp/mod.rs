@@ -22,6 +22,7 @@ pub mod packet;
 pub mod payload;
 pub mod receiver;
 pub mod resend_cache;
+pub mod routing;
 pub mod sender;
 pub mod sequence;
 

@@ -50,6 +50,28 @@ impl Header {
     /// In the first byte: an extension block follows the header (RFC 3550 §5.1).
     pub(super) const EXTENSION: u8 = 0x10;
 
+    /// Reads the fixed part, which is never encrypted.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`], [`Error::Version`].
+    pub fn read(datagram: &[u8]) -> Result<Self, Error> {
+        let fixed: &[u8; Header::LEN] = datagram.first_chunk().ok_or(Error::Truncated {
+            needed: Header::LEN,
+            left: datagram.len(),
+        })?;
+        let [flags, kind, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *fixed;
+        if flags >> 6 != VERSION {
+            return Err(Error::Version(flags >> 6));
+        }
+        Ok(Header {
+            marker: kind & 0x80 != 0,
+            payload_type: kind & 0x7f,
+            sequence_number: u16::from_be_bytes([s0, s1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
+        })
+    }
+
     /// Appends the header as it goes on the wire.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(VERSION << 6);
@@ -77,22 +99,9 @@ impl Packet {
     /// # Errors
     /// [`Error::Truncated`], [`Error::Version`], [`Error::Padding`].
     pub fn parse(datagram: &Bytes) -> Result<Packet, Error> {
-        let fixed: &[u8; Header::LEN] = datagram.first_chunk().ok_or(Error::Truncated {
-            needed: Header::LEN,
-            left: datagram.len(),
-        })?;
-        let [flags, kind, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *fixed;
-        if flags >> 6 != VERSION {
-            return Err(Error::Version(flags >> 6));
-        }
-        let header = Header {
-            marker: kind & 0x80 != 0,
-            payload_type: kind & 0x7f,
-            sequence_number: u16::from_be_bytes([s0, s1]),
-            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
-        };
-        let mut start = Header::LEN + 4 * usize::from(flags & 0x0f);
+        let header = Header::read(datagram)?;
+        let flags = datagram[0];
+        let mut start = behind_fixed(flags);
         let mut extensions = None;
         if flags & Header::EXTENSION != 0 {
             let block = extension_block(datagram, start)?;
@@ -106,6 +115,19 @@ impl Packet {
             payload: datagram.slice(start..end),
         })
     }
+}
+
+/// Where the contributing sources end.
+fn behind_fixed(flags: u8) -> usize {
+    Header::LEN + 4 * usize::from(flags & 0x0f)
+}
+
+/// What a packet says of itself, which can be read without its keys (RFC 3711 §3.1).
+pub fn extensions(datagram: &Bytes) -> Option<ExtensionBlock> {
+    let flags = *datagram.first()?;
+    let said = flags & Header::EXTENSION != 0;
+    said.then(|| extension_block(datagram, behind_fixed(flags)).ok())
+        .flatten()
 }
 
 /// RFC 3550 §5.3.1: two bytes of profile, then a "length that counts the number of 32-bit words in the extension,

@@ -233,7 +233,7 @@ impl Call {
                     let round_trip = self.ana.round_trip().unwrap_or_default();
                     self.resent += self.senders[1].resend(self.now, &sequences, round_trip);
                 }
-                reporter::Output::ForceKeyFrame => self.wants_key = true,
+                reporter::Output::ForceKeyFrame { .. } => self.wants_key = true,
                 reporter::Output::RoundTrip(round_trip) => self.round_trip = round_trip,
                 reporter::Output::Available(rate) => self.available.push(rate),
                 reporter::Output::Narrow(narrow) => self.narrow = narrow,

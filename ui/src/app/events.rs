@@ -143,7 +143,9 @@ impl App {
             | CallEvent::Resumed
             | CallEvent::PeerAway { .. }
             | CallEvent::PeerBack { .. }
-            | CallEvent::PeerMedia { .. } => {
+            | CallEvent::PeerMedia { .. }
+            | CallEvent::Hold { .. }
+            | CallEvent::Screen { .. } => {
                 self.tell_call(&event, now);
             }
             CallEvent::Ended { user, reason } => return self.call_ended(user, reason, now),

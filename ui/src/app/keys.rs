@@ -22,6 +22,10 @@ pub(super) enum Shortcut {
     Microphone,
     /// Camera on or off.
     Camera,
+    /// Share the screen, or no longer.
+    Screen,
+    /// Hold the call, or go on.
+    Hold,
     /// Send a file.
     SendFile,
     /// Hang up.
@@ -76,6 +80,8 @@ pub(super) fn shortcut(event: &Event) -> Option<Shortcut> {
     match (letter, modifiers.shift()) {
         ('d', false) => Some(Shortcut::Microphone),
         ('e', false) => Some(Shortcut::Camera),
+        ('s', false) => Some(Shortcut::Screen),
+        ('p', false) => Some(Shortcut::Hold),
         ('o', false) => Some(Shortcut::SendFile),
         ('f', false) => Some(Shortcut::Search),
         ('i', false) => Some(Shortcut::Figures),

@@ -318,6 +318,8 @@ impl App {
             Shortcut::Settings => self.lobby_only(lobby::Message::Settings),
             Shortcut::Microphone => return self.call(call::Message::Microphone),
             Shortcut::Camera => return self.call(call::Message::Camera),
+            Shortcut::Screen => return self.call(call::Message::Screen),
+            Shortcut::Hold => return self.call(call::Message::Hold),
             Shortcut::SendFile => return self.call(call::Message::ChooseFile),
             Shortcut::HangUp => return self.call(call::Message::HangUp),
             Shortcut::Figures => return self.call(call::Message::Side(Side::Figures)),

@@ -81,6 +81,7 @@ impl App {
                 .view(call::Looks {
                     local: &self.bridge.local,
                     remote: &self.bridge.remote,
+                    screen: &self.bridge.screen,
                     mirror: self.mirror(),
                     downloads: self.downloads(),
                     width: self.size.width,

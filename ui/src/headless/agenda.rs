@@ -9,6 +9,7 @@ use roomrtc_actors::ui_bridge::{
 };
 use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, Presence, UserPresence};
 
+use super::order::View;
 use super::report::{Report, sentence, why, word};
 use crate::cli::Answer;
 
@@ -73,7 +74,7 @@ pub(super) enum Step {
     /// Come back after this long; the same timer set before is void.
     Arm(Timer, Duration),
     /// Save the peer's picture.
-    Screenshot(PathBuf),
+    Screenshot(View, PathBuf),
     /// The end.
     Finish,
 }
@@ -216,7 +217,7 @@ impl Agenda {
                 .asked
                 .screenshot
                 .clone()
-                .map(Step::Screenshot)
+                .map(|path| Step::Screenshot(View::Camera, path))
                 .into_iter()
                 .collect(),
             Timer::Elapsed if self.call != Call::None => vec![Step::Command(Command::HangUp)],
@@ -433,6 +434,8 @@ impl Agenda {
             CallEvent::PeerMedia { microphone, camera } => {
                 vec![Step::Report(Report::PeerMedia { microphone, camera })]
             }
+            CallEvent::Hold { ours, peers } => vec![Step::Report(Report::Hold { ours, peers })],
+            CallEvent::Screen { ours, peers } => vec![Step::Report(Report::Screen { ours, peers })],
             CallEvent::Ended { user, reason } => self.ended(user, reason),
         }
     }

@@ -56,7 +56,7 @@ fn brief(step: &Step) -> String {
             .collect::<Vec<_>>()
             .join(" "),
         Step::Arm(timer, after) => format!("{timer:?} in {}", after.as_millis()),
-        Step::Screenshot(_) => "save picture".into(),
+        Step::Screenshot(..) => "save picture".into(),
         Step::Finish => "finish".into(),
     }
 }

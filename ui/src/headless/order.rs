@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use roomrtc_actors::ui_bridge::data::DataOrder;
-use roomrtc_actors::ui_bridge::{Command, TransferId};
+use roomrtc_actors::ui_bridge::{Command, TransferId, VideoChoice};
 use roomrtc_kit::inspect::{Death, Request};
 use serde::Deserialize;
 
@@ -36,6 +36,19 @@ pub(super) enum Order {
     CameraOn {},
     /// Send no pictures.
     CameraOff {},
+    /// Send and receive nothing for a while.
+    Hold {},
+    /// Go on.
+    Resume {},
+    /// Take pictures from somewhere else.
+    ChooseVideo { source: Source },
+    /// Show the peer a screen beside the camera.
+    ShareScreen {
+        #[serde(default)]
+        source: Source,
+    },
+    /// No longer.
+    UnshareScreen {},
     /// Offer a file.
     Send { path: PathBuf },
     /// Take an offered file.
@@ -50,8 +63,12 @@ pub(super) enum Order {
     SendData(SendData),
     /// Close one.
     CloseChannel { channel: u16 },
-    /// Save the peer's picture.
-    Screenshot { path: PathBuf },
+    /// Save the peer's picture, or its screen.
+    Screenshot {
+        path: PathBuf,
+        #[serde(default)]
+        of: View,
+    },
     /// List every actor's mailbox.
     Actors {},
     /// End an actor's life, to see what follows.
@@ -74,13 +91,52 @@ pub(super) enum Order {
     Quit {},
 }
 
+/// Where pictures come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Source {
+    /// The system's first camera.
+    Camera,
+    /// The screen.
+    #[default]
+    Screen,
+    /// The test picture.
+    Test,
+    /// Nowhere.
+    None,
+}
+
+impl Source {
+    fn choice(self) -> VideoChoice {
+        match self {
+            Source::Camera => VideoChoice::Camera(None),
+            Source::Screen => VideoChoice::Screen,
+            Source::Test => VideoChoice::Test,
+            Source::None => VideoChoice::None,
+        }
+    }
+}
+
+/// A picture of the peer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum View {
+    /// What its camera shows.
+    #[default]
+    Camera,
+    /// Its screen.
+    Screen,
+}
+
 /// What an order comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// A command for the client.
     Command(Command),
+    /// Other pictures to send.
+    ChooseVideo(VideoChoice),
     /// A picture to save.
-    Screenshot(PathBuf),
+    Screenshot(View, PathBuf),
     /// About the actors.
     Inspect(Request),
     /// A recording to begin, perhaps with addresses.
@@ -113,6 +169,11 @@ impl Order {
             Order::Unmute {} => Command::SetMicrophone(true),
             Order::CameraOn {} => Command::SetCamera(true),
             Order::CameraOff {} => Command::SetCamera(false),
+            Order::Hold {} => Command::SetHold(true),
+            Order::Resume {} => Command::SetHold(false),
+            Order::ChooseVideo { source } => return Ok(Meaning::ChooseVideo(source.choice())),
+            Order::ShareScreen { source } => Command::SetScreen(Some(source.choice())),
+            Order::UnshareScreen {} => Command::SetScreen(None),
             Order::Send { path } => Command::SendFile(path),
             Order::AcceptFile { transfer, directory } => Command::AcceptFile {
                 transfer: TransferId(transfer),
@@ -123,7 +184,7 @@ impl Order {
             Order::OpenChannel(open) => Command::Data(open.order()?),
             Order::SendData(send) => Command::Data(send.order()?),
             Order::CloseChannel { channel } => Command::Data(DataOrder::Close { channel }),
-            Order::Screenshot { path } => return Ok(Meaning::Screenshot(path)),
+            Order::Screenshot { path, of } => return Ok(Meaning::Screenshot(of, path)),
             Order::Actors {} => return Ok(Meaning::Inspect(Request::Actors {})),
             Order::Crash { actor, how } => return Ok(Meaning::Inspect(Request::Crash { actor, how })),
             Order::Pause { actor, ms } => return Ok(Meaning::Inspect(Request::Pause { actor, ms })),
@@ -155,7 +216,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 24, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 29, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }
@@ -186,7 +247,7 @@ mod tests {
         assert_eq!(order(r#"{"do":"quit"}"#), Meaning::Quit);
         assert_eq!(
             order(r#"{"do":"screenshot","path":"a.png"}"#),
-            Meaning::Screenshot("a.png".into())
+            Meaning::Screenshot(View::Camera, "a.png".into())
         );
     }
 }

@@ -65,6 +65,10 @@ pub(super) enum Report {
     Resumed {},
     /// What the peer sends.
     PeerMedia { microphone: bool, camera: bool },
+    /// Who holds the call.
+    Hold { ours: bool, peers: bool },
+    /// Whose screens are shared.
+    Screen { ours: bool, peers: bool },
     /// The figures of the last second.
     Stats(Box<CallStats>),
     /// A transfer.
@@ -177,6 +181,8 @@ impl Report {
             Report::Interrupted {} => "interrupted",
             Report::Resumed {} => "resumed",
             Report::PeerMedia { .. } => "peer_media",
+            Report::Hold { .. } => "hold",
+            Report::Screen { .. } => "screen",
             Report::Stats(_) => "stats",
             Report::File(_) => "file",
             Report::ChannelOpened(_) => "channel_opened",
@@ -318,6 +324,8 @@ impl From<Notice> for Report {
             Notice::NoSpeaker => ("no_speaker", None),
             Notice::CameraGivenUp(detail) => ("camera_given_up", Some(detail)),
             Notice::MicrophoneGivenUp(detail) => ("microphone_given_up", Some(detail)),
+            Notice::NoScreen => ("no_screen", None),
+            Notice::ScreenGivenUp(detail) => ("screen_given_up", Some(detail)),
             Notice::DeviceLost(detail) => ("device_lost", Some(detail)),
             Notice::OtherDevice(name) => ("other_device", Some(name)),
             Notice::OtherCodec { failed, instead } => {

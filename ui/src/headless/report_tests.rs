@@ -95,6 +95,14 @@ fn samples() -> Vec<Report> {
         Report::PeerBack { user: text() },
         Report::Interrupted {},
         Report::Resumed {},
+        Report::Hold {
+            ours: true,
+            peers: false,
+        },
+        Report::Screen {
+            ours: true,
+            peers: false,
+        },
         Report::PeerMedia {
             microphone: true,
             camera: true,

@@ -8,7 +8,7 @@ use crate::widget::{action, key_cap, line};
 use crate::{font, icon};
 
 /// Keys, and what they do.
-const KEYS: [(&[&str], &str); 14] = [
+const KEYS: [(&[&str], &str); 16] = [
     (&["Tab"], "Next button or field (with Shift: the one before)"),
     (&["Enter"], "Take an incoming call, or press what has the focus"),
     (&["Esc"], "Decline or cancel a call, close what is open"),
@@ -17,6 +17,8 @@ const KEYS: [(&[&str], &str); 14] = [
     (&["Ctrl", "Enter"], "Call the chosen person"),
     (&["Ctrl", "D"], "Mute or unmute"),
     (&["Ctrl", "E"], "Camera on or off"),
+    (&["Ctrl", "S"], "Share your screen, or no longer"),
+    (&["Ctrl", "P"], "Hold the call, or go on"),
     (&["Ctrl", "O"], "Send a file"),
     (&["Ctrl", "Shift", "H"], "Hang up"),
     (&["Ctrl", "I"], "Figures of the call"),

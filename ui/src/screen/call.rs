@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
-use roomrtc_actors::ui_bridge::{CallEvent, Command, FileEvent, Notice, SetupTimes, TransferId};
+use roomrtc_actors::ui_bridge::{CallEvent, Command, FileEvent, Notice, SetupTimes, TransferId, VideoChoice};
 
 use crate::panel::figures::Figures;
 use crate::panel::files::{self, Files};
@@ -38,6 +38,14 @@ pub struct Call {
     camera: bool,
     peer_microphone: bool,
     peer_camera: bool,
+    /// We hold the call.
+    holding: bool,
+    /// The peer holds it.
+    held: bool,
+    /// We share our screen, or are about to.
+    sharing: bool,
+    /// The peer shares its screen.
+    peer_screen: bool,
     /// The peer's client is gone; the call waits for it.
     peer_away: bool,
     side: Option<Side>,
@@ -53,6 +61,10 @@ pub enum Message {
     Microphone,
     /// Camera on or off.
     Camera,
+    /// Share the screen, or no longer.
+    Screen,
+    /// Hold the call, or go on.
+    Hold,
     /// Open a side panel, or close it.
     Side(Side),
     /// Choose a file to send.
@@ -89,6 +101,8 @@ pub struct Looks<'a> {
     pub local: &'a VideoSlot,
     /// The peer's picture.
     pub remote: &'a VideoSlot,
+    /// The peer's screen.
+    pub screen: &'a VideoSlot,
     /// Whether we see ourselves as in a mirror.
     pub mirror: bool,
     /// Where received files go.
@@ -112,6 +126,10 @@ impl Call {
             camera: true,
             peer_microphone: true,
             peer_camera: true,
+            holding: false,
+            held: false,
+            sharing: false,
+            peer_screen: false,
             peer_away: false,
             side: None,
             dropping: false,
@@ -151,6 +169,14 @@ impl Call {
                 self.camera = !self.camera;
                 Action::Send(Command::SetCamera(self.camera))
             }
+            Message::Screen => {
+                self.sharing = !self.sharing;
+                Action::Send(Command::SetScreen(self.sharing.then_some(VideoChoice::Screen)))
+            }
+            Message::Hold => {
+                self.holding = !self.holding;
+                Action::Send(Command::SetHold(self.holding))
+            }
             Message::Side(side) => {
                 self.side = (self.side != Some(side)).then_some(side);
                 Action::None
@@ -181,6 +207,9 @@ impl Call {
                 self.peer_microphone = *microphone;
                 self.peer_camera = *camera;
             }
+            CallEvent::Hold { ours, peers } => (self.holding, self.held) = (*ours, *peers),
+            // Ours may still be on its way, or wait for the end of a hold.
+            CallEvent::Screen { peers, .. } => self.peer_screen = *peers,
             CallEvent::PeerAway { .. } => self.peer_away = true,
             CallEvent::PeerBack { .. } => self.peer_away = false,
             CallEvent::Rejoining { .. }
@@ -197,6 +226,7 @@ impl Call {
         match notice {
             Notice::CameraGivenUp(_) => self.camera = false,
             Notice::MicrophoneGivenUp(_) => self.microphone = false,
+            Notice::NoScreen | Notice::ScreenGivenUp(_) => self.sharing = false,
             Notice::NoCamera
             | Notice::NoMicrophone
             | Notice::NoSpeaker

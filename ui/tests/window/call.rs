@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use iced::keyboard::{Key, Modifiers};
-use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event, Notice};
+use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event, Notice, VideoChoice};
 use roomrtc_protocol::signaling::messages::EndReason;
 
-use crate::fixture::Window;
+use crate::fixture::{Window, portrait};
 
 #[test]
 fn a_call_shows_who_how_long_how_safe_and_how_well() {
@@ -66,6 +66,74 @@ fn the_peers_camera_being_off_is_said() {
     assert!(window.shows("The camera is off"));
     window.press("call/microphone");
     window.snapshot("call-camera-off");
+}
+
+#[test]
+fn a_screen_is_shared_and_no_longer() {
+    let mut window = Window::in_a_call();
+    window.press("call/screen");
+    assert_eq!(window.asked(), [Command::SetScreen(Some(VideoChoice::Screen))]);
+    window.ctrl("s");
+    assert_eq!(window.asked(), [Command::SetScreen(None)]);
+}
+
+#[test]
+fn a_screen_that_nobody_can_see_is_not_shared_and_the_reason_is_said() {
+    let mut window = Window::in_a_call();
+    window.press("call/screen");
+    window.hear(Event::Notice(Notice::NoScreen));
+    assert!(window.shows(
+        "Your screen cannot be shared: RoomRTC sees the screens of X11 sessions only. Log in to one to share it."
+    ));
+    window.asked();
+    window.press("call/screen");
+    assert_eq!(window.asked(), [Command::SetScreen(Some(VideoChoice::Screen))]);
+}
+
+#[test]
+fn the_peers_screen_has_the_stage_and_its_camera_a_corner() {
+    let mut window = Window::in_a_call();
+    window.screen.put(portrait(1920, 1080, true));
+    window.call(CallEvent::Screen {
+        ours: false,
+        peers: true,
+    });
+    window.snapshot("call-screen");
+    window.call(CallEvent::PeerMedia {
+        microphone: true,
+        camera: false,
+    });
+    assert!(!window.shows("The camera is off"), "the screen is to be seen");
+    window.call(CallEvent::Screen {
+        ours: false,
+        peers: false,
+    });
+    assert!(window.shows("The camera is off"));
+}
+
+#[test]
+fn who_holds_the_call_is_said() {
+    let mut window = Window::in_a_call();
+    window.press("call/hold");
+    assert_eq!(window.asked(), [Command::SetHold(true)]);
+    window.call(CallEvent::Hold {
+        ours: true,
+        peers: false,
+    });
+    assert!(window.shows("You hold the call. Nobody hears or sees you."));
+    window.ctrl("p");
+    assert_eq!(window.asked(), [Command::SetHold(false)]);
+    window.call(CallEvent::Hold {
+        ours: false,
+        peers: true,
+    });
+    assert!(window.shows("ben holds the call"));
+    window.snapshot("call-held");
+    window.call(CallEvent::Hold {
+        ours: false,
+        peers: false,
+    });
+    assert!(!window.shows("ben holds the call"));
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(crate) struct Window {
     asked: Arc<Mutex<Vec<Command>>>,
     pub(crate) local: VideoSlot,
     pub(crate) remote: VideoSlot,
+    pub(crate) screen: VideoSlot,
     /// The actors of its client.
     pub(crate) stage: Arc<ActorsStage>,
 }
@@ -76,7 +77,7 @@ impl Window {
 
     pub(crate) fn opened_with(settings: WindowSettings, saved: Saved) -> Self {
         let asked = Arc::<Mutex<Vec<Command>>>::default();
-        let (local, remote) = (VideoSlot::new(), VideoSlot::new());
+        let (local, remote, screen) = (VideoSlot::new(), VideoSlot::new(), VideoSlot::new());
         let stage = Arc::<ActorsStage>::default();
         let theirs = asked.clone();
         let (_, stats) = watch::channel(CallStats::default());
@@ -86,6 +87,7 @@ impl Window {
             stats,
             local.clone(),
             remote.clone(),
+            screen.clone(),
             stage.clone(),
         );
         let app = App::new(bridge, settings, saved, None, Ring::new(Sound::None));
@@ -95,6 +97,7 @@ impl Window {
             asked,
             local,
             remote,
+            screen,
             stage,
         };
         window.resize(USUAL);

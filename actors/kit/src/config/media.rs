@@ -87,6 +87,15 @@ section! {
         /// Pictures a second.
         fps: u32 = 30, range(1..=60);
 
+        /// Width of the picture of a shared screen, in pixels.
+        screen_width: u32 = 1920, range(160..=3840);
+
+        /// Height of the picture of a shared screen, in pixels.
+        screen_height: u32 = 1080, range(120..=2160);
+
+        /// Pictures of a shared screen a second.
+        screen_fps: u32 = 10, range(1..=60);
+
         /// The video codec offered first.
         video_codec: VideoCodec = VideoCodec::H264, any();
 

@@ -33,6 +33,7 @@ impl Tree {
             dtls: self.dtls_session.port(),
             rtp_audio: self.audio_receiver.port(),
             rtp_video: self.video_receiver.port(),
+            rtp_screen: self.screens.receiver.port(),
             rtcp: self.rtcp_reporter.port(),
             sockets: Keep::default(),
             begun: Arc::default(),
@@ -91,10 +92,15 @@ impl Tree {
                 recipes::ssrc(&theirs.sources),
             )
         });
+        // The peer's stream is known once it comes.
+        let screen = local
+            .screen()
+            .filter(|_| video.is_some())
+            .map(|ours| StreamSettings::new(MediaKind::Screen, PayloadFormat::Vp8, ours.ssrc, None));
         RtcpReporterSetup {
             settings: ReporterSettings {
                 cname: local.cname().into(),
-                streams: [sound, pictures].into_iter().flatten().collect(),
+                streams: [sound, screen, pictures].into_iter().flatten().collect(),
                 wall: self.wall,
                 min_interval: config.rtcp.report_interval(),
                 feedback_interval: recipes::feedback_interval(config, audio, video),
@@ -110,6 +116,7 @@ impl Tree {
                 key_frame: self.video_encoder.port(),
                 bitrate: self.video_encoder.port(),
             }),
+            screen: video.map(|_| self.screens.ports()),
             expected_loss: audio.map(|_| self.audio_encoder.port()),
             resend: video.map(|_| self.video_sender.port()),
             clocks: vec![self.video_playout.port()],
@@ -119,13 +126,13 @@ impl Tree {
     }
 
     pub(super) fn audio_sender_setup(&self, audio: &NegotiatedAudio) -> Option<RtpSenderSetup> {
-        let ours = self.soil.local.audio().filter(|ours| ours.direction.send)?;
+        let ours = self.soil.local.audio()?;
         let settings = recipes::audio_sender(&self.soil.config, ours, audio, self.wall);
         Some(self.sender_setup(MediaKind::Audio, settings))
     }
 
     pub(super) fn video_sender_setup(&self, video: &NegotiatedVideo) -> Option<RtpSenderSetup> {
-        let ours = self.soil.local.video().filter(|ours| ours.direction.send)?;
+        let ours = self.soil.local.video()?;
         let settings = recipes::video_sender(&self.soil.config, ours, video, self.wall);
         Some(RtpSenderSetup {
             key_frames: Some(self.video_encoder.port()),
@@ -133,14 +140,15 @@ impl Tree {
         })
     }
 
-    fn sender_setup(
+    pub(super) fn sender_setup(
         &self,
         kind: MediaKind,
         settings: roomrtc_protocol::rtp::sender::SenderSettings,
     ) -> RtpSenderSetup {
         let (gate, keep) = match kind {
             MediaKind::Audio => (self.audio_gate.clone(), self.audio_numbers.clone()),
-            MediaKind::Video => (self.video_gate.clone(), self.video_numbers.clone()),
+            // A screen's sender has its own.
+            MediaKind::Video | MediaKind::Screen => (self.video_gate.clone(), self.video_numbers.clone()),
         };
         RtpSenderSetup {
             kind,
@@ -167,7 +175,7 @@ impl Tree {
         self.receiver_setup(settings, Sink::Video(self.video_decoder.port()))
     }
 
-    fn receiver_setup(
+    pub(super) fn receiver_setup(
         &self,
         settings: roomrtc_protocol::rtp::receiver::ReceiverSettings,
         sink: Sink,
@@ -216,6 +224,7 @@ impl Tree {
 
     pub(super) fn decoder_setup(&self, codec: VideoCodec) -> VideoDecoderSetup {
         VideoDecoderSetup {
+            kind: MediaKind::Video,
             codec,
             care: DecoderCare::new(&self.soil.call.port(), self.soil.config.media.codec_stall()),
             threads: self.soil.config.media.decoder_threads,
@@ -228,7 +237,7 @@ impl Tree {
     pub(super) fn encoder_setup(&self, codec: VideoCodec) -> VideoEncoderSetup {
         let config = &self.soil.config;
         VideoEncoderSetup {
-            settings: recipes::video_encoder(config, codec),
+            settings: recipes::video_encoder(config, codec, recipes::pictures(config)),
             key_interval: config.media.keyframe_min_interval(),
             output: self.video_sender.port(),
             bitrate: Keep::default(),

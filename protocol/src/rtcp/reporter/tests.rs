@@ -169,7 +169,15 @@ fn requests_reach_the_sender() {
         kind: MediaKind::Video,
         sequences: vec![65_535, 0],
     };
-    assert_eq!(outputs(&mut ana), [resend, Output::ForceKeyFrame]);
+    assert_eq!(
+        outputs(&mut ana),
+        [
+            resend,
+            Output::ForceKeyFrame {
+                kind: MediaKind::Video
+            }
+        ]
+    );
 }
 
 #[test]
@@ -185,7 +193,14 @@ fn an_intra_request_counts_once_however_often_it_is_sent() {
     }
     assert_eq!(
         outputs(&mut reporter),
-        [Output::ForceKeyFrame, Output::ForceKeyFrame]
+        [
+            Output::ForceKeyFrame {
+                kind: MediaKind::Video
+            },
+            Output::ForceKeyFrame {
+                kind: MediaKind::Video
+            }
+        ]
     );
 }
 

@@ -42,26 +42,49 @@ impl Call {
         let top = row![
             self.chips(looks, narrow),
             gap().width(Fill),
+            self.peer_screen.then(|| self.peer_view(looks, narrow)),
             self.self_view(looks, narrow)
-        ];
+        ]
+        .spacing(space::M);
         let bottom = container(self.bar()).center_x(Fill);
         let middle = self.between(looks);
         let controls = column![top, gap().height(Fill), bottom]
             .padding(space::L)
             .width(Fill)
             .height(Fill);
-        stack![
-            video(looks.remote, looks.scale)
-                .keep(LEAST_VISIBLE)
-                .shown(self.peer_camera)
-                .radius(radius::L),
-            middle,
-            controls,
-            self.dropping.then(drop_here),
-        ]
-        .width(Fill)
-        .height(Fill)
-        .into()
+        stack![self.large(looks), middle, controls, self.dropping.then(drop_here),]
+            .width(Fill)
+            .height(Fill)
+            .into()
+    }
+
+    /// The peer's screen, of which everything is to be seen, or else its camera.
+    fn large<'a>(&'a self, looks: Looks<'a>) -> Element<'a, Message> {
+        const ALL: f32 = 1.0;
+        let (slot, keep, shown) = match self.peer_screen {
+            true => (looks.screen, ALL, true),
+            false => (looks.remote, LEAST_VISIBLE, self.peer_camera),
+        };
+        video(slot, looks.scale)
+            .keep(keep)
+            .shown(shown)
+            .radius(radius::L)
+            .into()
+    }
+
+    /// The peer's camera beside its screen.
+    fn peer_view<'a>(&'a self, looks: Looks<'a>, narrow: bool) -> Element<'a, Message> {
+        let picture: Element<'a, Message> = if self.peer_camera {
+            video(looks.remote, looks.scale).radius(radius::M).into()
+        } else {
+            center(avatar(&self.peer, 48.0, None, Ground::Card)).into()
+        };
+        small(
+            picture,
+            words::shortened(&self.peer, 18),
+            !self.peer_microphone,
+            narrow,
+        )
     }
 
     /// What stands in the middle while there is no picture of the peer, or over a frozen one.
@@ -81,6 +104,17 @@ impl Call {
                 Tone::Warning,
                 "Nothing arrives just now. Trying to reconnect…".to_owned(),
             ),
+            Phase::Active { .. } if self.holding => (
+                icon::pause(),
+                Tone::Neutral,
+                "You hold the call. Nobody hears or sees you.".to_owned(),
+            ),
+            Phase::Active { .. } if self.held => (
+                icon::pause(),
+                Tone::Neutral,
+                format!("{} holds the call", self.peer),
+            ),
+            Phase::Active { .. } if self.peer_screen => return None,
             Phase::Active { .. } if !self.peer_camera => {
                 (icon::camera_off(), Tone::Neutral, "The camera is off".to_owned())
             }
@@ -184,11 +218,6 @@ impl Call {
     }
 
     fn self_view<'a>(&'a self, looks: Looks<'a>, narrow: bool) -> Element<'a, Message> {
-        let measure = if narrow {
-            dim::SELF_VIEW_NARROW
-        } else {
-            dim::SELF_VIEW
-        };
         let picture: Element<'a, Message> = if self.camera {
             video(looks.local, looks.scale)
                 .mirror(looks.mirror)
@@ -205,27 +234,8 @@ impl Call {
             )
             .into()
         };
-        let label = row![
-            (!self.microphone).then(|| icon::microphone_off()
-                .size(11)
-                .style(theme::on_video_toned(Tone::Bad))),
-            text(if self.microphone { "You" } else { "You, muted" })
-                .size(size::CAPTION)
-                .font(font::MEDIUM)
-        ];
-        let label = container(
-            container(label.spacing(5).align_y(Center))
-                .padding([3.0, 8.0])
-                .style(theme::glass_label),
-        )
-        .padding(space::S)
-        .align_bottom(Fill);
-        container(stack![picture, label])
-            .padding(2)
-            .width(measure.width)
-            .height(measure.height)
-            .style(theme::self_view)
-            .into()
+        let you = if self.microphone { "You" } else { "You, muted" };
+        small(picture, you.to_owned(), !self.microphone, narrow)
     }
 
     fn bar(&self) -> Element<'_, Message> {
@@ -247,6 +257,11 @@ impl Call {
         } else {
             (icon::camera_off(), "Camera on (Ctrl+E)")
         };
+        let screen = if self.sharing {
+            (icon::screen_off(), "Stop sharing your screen (Ctrl+S)")
+        } else {
+            (icon::screen(), "Share your screen (Ctrl+S)")
+        };
         container(
             row![
                 control(
@@ -262,6 +277,32 @@ impl Call {
                     "call/camera",
                     switch(self.camera),
                     Message::Camera
+                ),
+                control(
+                    screen.0,
+                    screen.1,
+                    "call/screen",
+                    if self.sharing {
+                        Control::Open
+                    } else {
+                        Control::Plain
+                    },
+                    Message::Screen
+                ),
+                control(
+                    icon::pause(),
+                    if self.holding {
+                        "Go on (Ctrl+P)"
+                    } else {
+                        "Hold (Ctrl+P)"
+                    },
+                    "call/hold",
+                    if self.holding {
+                        Control::Open
+                    } else {
+                        Control::Plain
+                    },
+                    Message::Hold
                 ),
                 control(
                     icon::clip(),
@@ -318,6 +359,34 @@ impl Call {
             .style(theme::panel)
             .into()
     }
+}
+
+/// A small picture with a name, in a corner of the stage.
+fn small<'a>(picture: Element<'a, Message>, name: String, muted: bool, narrow: bool) -> Element<'a, Message> {
+    let measure = if narrow {
+        dim::SELF_VIEW_NARROW
+    } else {
+        dim::SELF_VIEW
+    };
+    let muted = muted.then(|| {
+        icon::microphone_off()
+            .size(11)
+            .style(theme::on_video_toned(Tone::Bad))
+    });
+    let label = row![muted, text(name).size(size::CAPTION).font(font::MEDIUM)];
+    let label = container(
+        container(label.spacing(5).align_y(Center))
+            .padding([3.0, 8.0])
+            .style(theme::glass_label),
+    )
+    .padding(space::S)
+    .align_bottom(Fill);
+    container(stack![picture, label])
+        .padding(2)
+        .width(measure.width)
+        .height(measure.height)
+        .style(theme::self_view)
+        .into()
 }
 
 fn drop_here<'a>() -> Element<'a, Message> {

@@ -1,5 +1,7 @@
 //! What changes in mid-call without a new call: a browser holds, switches its video off by direction, and adds sections,
-//! while everything else goes on. Chromium has offered the call, and has answered it.
+//! while everything else goes on; then [`ours`] does likewise. Chromium has offered the call, and has answered it.
+
+mod ours;
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{
@@ -9,13 +11,14 @@ use roomrtc_tests::harness::stories::number;
 use roomrtc_tests::harness::{Browser, Headless, Server};
 use serde_json::{Value, json};
 
-/// The page's streams by direction and kind (W3C webrtc-stats), and what was negotiated last.
+/// The page's streams of sound and cameras, by direction and kind (W3C webrtc-stats), and what was negotiated last.
 const FIGURES: &str = "
     const peer = window.roomrtc.peer;
+    const mids = peer.getTransceivers().slice(0, 2).map((one) => one.mid);
     const figures = { state: peer.signalingState, in_audio: {}, in_video: {}, out_audio: {}, out_video: {} };
     for (const report of (await peer.getStats()).values()) {
         const way = { 'inbound-rtp': 'in', 'outbound-rtp': 'out' }[report.type];
-        if (!way) continue;
+        if (!way || !mids.includes(report.mid)) continue;
         figures[`${way}_${report.kind}`] = {
             ssrc: report.ssrc, packets: report.packetsReceived ?? report.packetsSent,
             frames: report.framesDecoded ?? report.framesEncoded ?? 0,
@@ -138,7 +141,7 @@ fn ours_goes_on(before: &Value, after: &Value) -> Result<()> {
     Ok(())
 }
 
-/// A second picture in a section of its own comes, is refused, and comes again in the same place.
+/// A second picture in a section of its own is a screen beside the camera; it pauses, comes again, and a third is refused.
 fn second_video(client: &mut Headless, browser: &mut Browser) -> Result<()> {
     const ADD: &str = "
         const peer = window.roomrtc.peer;
@@ -147,21 +150,42 @@ fn second_video(client: &mut Headless, browser: &mut Browser) -> Result<()> {
     const ADDED: &str = "
         const { mid, currentDirection } = window.added;
         return { state: window.roomrtc.peer.signalingState, mid, direction: currentDirection };";
+    let becomes = |browser: &mut Browser, wanted: &str| {
+        browser.wait_until(&format!("that the second video is {wanted}"), ADDED, |added| {
+            added["state"] == "stable" && added["direction"] == wanted
+        })
+    };
     let from = client.said.len();
     let before = figures(browser)?;
+    browser.run(ADD)?;
     for round in ["first", "again"] {
-        browser.run(ADD)?;
-        browser.wait_until(
-            &format!("the answer to the second video, {round}"),
-            ADDED,
-            |added| added["state"] == "stable" && added["direction"] == "stopped",
-        )?;
+        becomes(browser, "sendonly")?;
+        client.wait_until(&format!("the guest's screen, {round}"), |line| {
+            line["event"] == "stats" && number(line, ["screen", "fps_decoded"]) > 10.0
+        })?;
         let added = figures(browser)?;
         let after = goes_on(browser, &added)?;
         let kinds = json!(["audio", "video", "application", "video"]);
         ensure!(after["offered"] == kinds && after["answered"] == kinds, "{after}");
         ours_goes_on(&before, &after)?;
+        client.has_said("that the guest shares a screen", |line| {
+            line["event"] == "screen" && line["peers"] == true && line["ours"] == false
+        })?;
+        browser.run("window.added.direction = 'inactive';")?;
+        client.wait_until("the end of the guest's screen", |line| {
+            line["event"] == "screen" && line["peers"] == false
+        })?;
+        becomes(browser, "inactive")?;
+        browser.run("window.added.direction = 'sendonly';")?;
     }
+    becomes(browser, "sendonly")?;
+    browser.run(&format!("window.second = window.added; {ADD}"))?;
+    becomes(browser, "stopped")?;
+    browser.run("window.second.stop();")?;
+    client.wait_until("the end of the guest's screen", |line| {
+        line["event"] == "screen" && line["peers"] == false
+    })?;
+    client.read();
     host_hears_and_sees(client)?;
     without_trouble(client, from)
 }
@@ -171,11 +195,12 @@ fn everything_in_turn(client: &mut Headless, browser: &mut Browser) -> Result<()
     guest_hears_and_sees(browser)?;
     video_off_and_on(client, browser).context("video off and on")?;
     second_video(client, browser).context("a second video")?;
-    hold_and_resume(client, browser).context("hold and resume")
+    hold_and_resume(client, browser).context("hold and resume")?;
+    ours::everything_in_turn(client, browser)
 }
 
 #[test]
-fn a_browser_that_offered_the_call_changes_it_while_the_rest_goes_on() -> Result<()> {
+fn a_call_that_a_browser_has_offered_changes_while_the_rest_goes_on() -> Result<()> {
     let server = Server::start(&[])?;
     let (mut ana, url) = inviter(&server, &NO_KEY_FRAME_UNASKED)?;
     let mut browser = Browser::start()?;
@@ -184,7 +209,7 @@ fn a_browser_that_offered_the_call_changes_it_while_the_rest_goes_on() -> Result
 }
 
 #[test]
-fn a_browser_that_answered_the_call_changes_it_while_the_rest_goes_on() -> Result<()> {
+fn a_call_that_a_browser_has_answered_changes_while_the_rest_goes_on() -> Result<()> {
     let server = Server::start(&[])?;
     let (mut ana, url) = inviter(&server, &NO_KEY_FRAME_UNASKED)?;
     let mut browser = Browser::start()?;
