@@ -163,8 +163,14 @@ impl Tree {
     /// Whether the supervisor that has ended was that of a screen, and if so, whether of ours.
     pub(crate) fn screen_ended(&self, name: &str, given_up: bool) -> Option<bool> {
         let Screens { ours, peers, .. } = &self.screens;
-        let was_ours = ours.ended(name, given_up);
-        (was_ours || peers.ended(name, given_up)).then_some(was_ours)
+        if ours.ended(name, given_up) {
+            return Some(true);
+        }
+        peers.ended(name, given_up).then(|| {
+            // A last picture may have come after the news that there is no screen any more.
+            self.soil.setup.screen.clear();
+            false
+        })
     }
 
     pub(crate) fn choose_screen(&self, source: VideoChoice) {
