@@ -50,10 +50,11 @@
       .map((section) => (window.onlyCodec && section.startsWith("m=video") ? cut(section) : section))
       .join("");
   };
-  const { createOffer, setRemoteDescription } = RTCPeerConnection.prototype;
-  RTCPeerConnection.prototype.createOffer = async function (...words) {
-    const { type, sdp } = await createOffer.apply(this, words);
-    return { type, sdp: narrow(sdp) };
+  const { createOffer, setLocalDescription, setRemoteDescription } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.setLocalDescription = async function (...words) {
+    if (words.length || this.signalingState !== "stable") return setLocalDescription.apply(this, words);
+    const { type, sdp } = await createOffer.call(this);
+    return setLocalDescription.call(this, { type, sdp: narrow(sdp) });
   };
   RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
     return setRemoteDescription.call(this, { type, sdp: narrow(sdp) });
