@@ -24,6 +24,7 @@ use roomrtc_protocol::audio::jitter_buffer::AudioJitterBuffer;
 use roomrtc_protocol::recording::line::{Life, Line, Lost, Message, Note, Recording, Timer, VERSION};
 use roomrtc_protocol::recording::moment::nanos;
 use roomrtc_protocol::recording::{Reel, Replay};
+use roomrtc_protocol::renewal::Renewal;
 use roomrtc_protocol::rtcp::reporter::Reporter;
 use roomrtc_protocol::rtp::receiver::RtpReceiver;
 use roomrtc_protocol::rtp::sender::RtpSender;
@@ -123,6 +124,7 @@ pub fn replay() -> Replay {
         .with::<RtpReceiver>()
         .with::<Reporter>()
         .with::<AudioJitterBuffer>()
+        .with::<Renewal>()
 }
 
 impl Default for Recorder {

@@ -14,6 +14,7 @@ pub mod dtls_record;
 pub mod file_transfer;
 pub mod ice;
 pub mod recording;
+pub mod renewal;
 pub mod rtcp;
 pub mod rtp;
 pub mod sctp;

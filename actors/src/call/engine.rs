@@ -9,7 +9,7 @@ use roomrtc_kit::{Addr, Down, Keep, Port, Reason, Shutdown, Spec, Strategy, Supe
 
 use super::description::{LocalDescription, Transport};
 use super::tree::{Arbiters, Soil, Tree, supervisor};
-use super::{Call, CallPlan, Limits, recipes};
+use super::{CALL, Call, CallPlan, Limits, recipes};
 use crate::call_events::CallNotice;
 use crate::call_port::{
     CallEngine, CallNews, CallOrder, CallReport, CallSetup, PREVIEW, Preview, RunningCall,
@@ -70,7 +70,7 @@ impl CallEngine for Engine {
         self.recorder.hide(&setup.user);
         let arbiters = self.arbiters().clone();
         let control = arbiters.control.clone();
-        let (call, own) = (Addr::<Call>::new("call/call"), Addr::<Supervisor>::new("call"));
+        let (call, own) = (Addr::<Call>::new(CALL), Addr::<Supervisor>::new("call"));
         let transport = Transport::new(self.certificate.clone());
         let local = LocalDescription::new(&self.config, setup.media.codec, &transport);
         let end = undertaker(&arbiters, &setup);

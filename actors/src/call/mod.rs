@@ -11,7 +11,6 @@ mod fallback;
 mod gaps;
 mod negotiation;
 mod recipes;
-mod renewal;
 mod setup_clock;
 mod tree;
 mod wishes;
@@ -22,13 +21,14 @@ use std::time::{Duration, Instant};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Directory, Down, Keep, Reason, Shutdown, Supervisor};
+use roomrtc_protocol::recording::Taped;
+use roomrtc_protocol::renewal::{Input, Patience, Renewal};
 use tracing::{debug, info, warn};
 
 use self::description::{LocalDescription, Transport, Wanted};
 use self::fallback::GivenUp;
 use self::gaps::Restarts;
 use self::negotiation::Negotiation;
-use self::renewal::{Input, Patience};
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
 use self::wishes::{Hold, Screens};
@@ -42,6 +42,8 @@ use crate::ui_bridge::{CallEnd, CallEvent, Notice, VideoChoice};
 
 roomrtc_kit::mail! { CallOrder, brief::variant; }
 
+/// The name of the actor.
+const CALL: &str = "call/call";
 /// More candidates than this before the peer's description are not kept.
 const EARLY_CANDIDATES: usize = 64;
 /// How long the path stays after the end, for RTCP BYE and the close of DTLS.
@@ -61,6 +63,12 @@ pub(crate) struct CallPlan {
     keep: Keep<Progress>,
     /// Deaths that were not told yet.
     restarts: Keep<Restarts>,
+}
+
+impl CallPlan {
+    fn recorded(&self, renewal: Renewal) -> Taped<Renewal> {
+        Taped::new(CALL, renewal, Some(self.tree.reel()))
+    }
 }
 
 /// What a call puts up with.
@@ -115,6 +123,8 @@ struct Progress {
     peer_told: PeerMedia,
     /// Whether the peer may send pictures or sound: the first of them completes the set-up.
     expects_media: bool,
+    /// When to offer what; once there was a first exchange.
+    renewal: Option<Renewal>,
 }
 
 /// The stages of a call.
@@ -139,7 +149,8 @@ pub(crate) struct Call {
     plan: CallPlan,
     now: Progress,
     restarts: Restarts,
-    /// For the renewal of the transport.
+    /// The same, and its recording.
+    renewal: Option<Taped<Renewal>>,
     renewal_timer: Option<SpawnHandle>,
 }
 
@@ -160,9 +171,12 @@ impl Call {
             peer_media: PeerMedia::ALL,
             peer_told: PeerMedia::ALL,
             expects_media: true,
+            renewal: None,
         });
         let restarts = plan.restarts.get().unwrap_or_default();
+        let renewal = now.renewal.clone();
         Call {
+            renewal: renewal.map(|renewal| plan.recorded(renewal)),
             plan,
             now,
             restarts,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{AsyncContext, Context};
+use roomrtc_protocol::renewal::recorded::Event;
+use roomrtc_protocol::renewal::{Depth, Input, Output, Renewal};
 use roomrtc_protocol::sdp::{
     Fingerprint, LocalParameters, Negotiated, Running, SdpError, SessionDescription, answer, carry_on,
     complete, offer, reanswer, reoffer,
@@ -13,7 +15,6 @@ use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{info, warn};
 
 use super::description::Transport;
-use super::renewal::{Depth, Input, Output, Renewal};
 use super::setup_clock::Moment;
 use super::{Call, Progress, Stage};
 use crate::call_events::PeerMedia;
@@ -48,7 +49,6 @@ struct Settled {
     negotiated: Negotiated,
     /// Names the peer's run of its program (RFC 8866 §5.2).
     peer: u64,
-    renewal: Renewal,
 }
 
 impl Negotiation {
@@ -221,11 +221,13 @@ impl Call {
         self.peer_media();
         self.now.negotiation.settled = Some(Settled {
             certificates: self.certificates(&negotiated),
-            renewal: Renewal::new(self.plan.limits.patience, !self.plan.setup.caller),
             ours,
             negotiated,
             peer,
         });
+        let renewal = Renewal::new(self.plan.limits.patience, !self.plan.setup.caller);
+        self.now.renewal = Some(renewal.clone());
+        self.renewal = Some(self.plan.recorded(renewal));
         self.event(CallEvent::Connecting { user: self.user() });
         self.enter(Stage::Connecting);
         self.turn_media();
@@ -264,11 +266,18 @@ impl Call {
         if self.now.stage == Stage::Ended {
             return;
         }
-        if let Some(settled) = &mut self.now.negotiation.settled {
-            let outputs = settled.renewal.handle(Instant::now(), input);
+        if let Some(outputs) = self.feed_renewal(Event::Happened(input)) {
             self.carry_out(outputs, ctx);
         }
         self.keep();
+    }
+
+    /// What is to be done about it; nothing where there is nothing to renew yet, or our own offer stands.
+    fn feed_renewal(&mut self, event: Event) -> Option<Vec<Output>> {
+        let renewal = self.renewal.as_mut()?;
+        let outputs = renewal.feed(Instant::now(), event);
+        self.now.renewal = Some(Renewal::clone(renewal));
+        outputs
     }
 
     /// Sets the timer of the renewal.
@@ -276,14 +285,12 @@ impl Call {
         if let Some(timer) = self.renewal_timer.take() {
             ctx.cancel_future(timer);
         }
-        let settled = self.now.negotiation.settled.as_ref();
-        let next = settled.and_then(|settled| settled.renewal.next_timeout());
+        let next = self.renewal.as_ref().and_then(|renewal| renewal.next_timeout());
         self.renewal_timer = next.filter(|_| self.now.stage != Stage::Ended).map(|at| {
             let left = at.saturating_duration_since(Instant::now());
             ctx.run_later(left, |this, ctx| {
                 this.renewal_timer = None;
-                if let Some(settled) = &mut this.now.negotiation.settled {
-                    let outputs = settled.renewal.handle_timeout(Instant::now());
+                if let Some(outputs) = this.feed_renewal(Event::Timeout) {
                     this.carry_out(outputs, ctx);
                 }
             })
@@ -389,10 +396,11 @@ impl Call {
         // Tried first: what cannot be answered changes nothing.
         let (_, negotiated) = self.would_answer(remote)?;
         let new_keys = self.certificates(&negotiated) != settled.certificates;
-        let mut renewal = settled.renewal.clone();
-        let Some(outputs) = renewal.offered(Instant::now(), new_keys) else {
+        let other_run = remote.session_id != settled.peer;
+        let other_path = negotiated.ice != settled.negotiated.ice;
+        let Some(outputs) = self.feed_renewal(Event::Offered { new_keys }) else {
             info!("the peer's offer crossed ours, which stands");
-            if remote.session_id != settled.peer {
+            if other_run {
                 // It was started anew and may never have got it.
                 self.repeat_offer();
             }
@@ -400,13 +408,10 @@ impl Call {
         };
         info!(new_keys, "the peer offers in mid-call");
         // RFC 8839 §4.4.1.1.1: ICE starts over where the offer has other credentials, and only there.
-        if negotiated.ice != settled.negotiated.ice {
+        if other_path {
             self.restart_transport(Depth::Path);
         }
         let (ours, negotiated) = self.answer(sdp, remote)?;
-        if let Some(settled) = &mut self.now.negotiation.settled {
-            settled.renewal = renewal;
-        }
         self.renew(ours, negotiated, remote.session_id);
         self.carry_out(outputs, ctx);
         Ok(())
@@ -436,7 +441,6 @@ impl Call {
             certificates,
             negotiated,
             peer,
-            renewal: before.renewal,
         });
         self.turn_media();
         let sends = self.peer_sends();

@@ -24,6 +24,7 @@ use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor, Thread};
 use roomrtc_protocol::ice::IceCredentials;
+use roomrtc_protocol::recording::Reel;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
 use roomrtc_protocol::sdp::{DtlsRole, Negotiated, NegotiatedAudio, NegotiatedVideo};
 use roomrtc_protocol::signaling::messages::IceServer;
@@ -420,6 +421,11 @@ impl Tree {
 
     pub(crate) fn camera_name(&self) -> &str {
         self.video_capture.name()
+    }
+
+    /// Where the call is recorded, if at all.
+    pub(crate) fn reel(&self) -> Arc<dyn Reel> {
+        self.soil.recorder.reel()
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -4,10 +4,10 @@
 //! user wants to keep to himself does not wait for the answer.
 
 use actix::Context;
+use roomrtc_protocol::renewal::Input;
 use roomrtc_protocol::sdp::{Direction, Negotiated, NegotiatedVideo};
 
 use super::description::Wanted;
-use super::renewal::Input;
 use super::{Call, Stage};
 use crate::ui_bridge::{CallEvent, VideoChoice};
 

@@ -7,11 +7,16 @@
 //! repeated word for word, so that an answer always belongs to the only offer there is. When both offer at once, the
 //! callee gives way (perfect negotiation, W3C WebRTC §10.7).
 
+pub mod recorded;
+
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// How much of the transport is made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Depth {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
     /// Nothing: what is sent over it changes.
     Nothing,
     /// Another path for the same keys.
@@ -21,8 +26,9 @@ pub(super) enum Depth {
 }
 
 /// What happens to the transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
     /// Nothing has come over the path for a while.
     PathSilent,
     /// There is no path.
@@ -38,12 +44,16 @@ pub(super) enum Input {
     /// We want to send or receive something else.
     Changed,
     /// The peer's answer to our offer; whether new keys must be agreed on.
-    Answered { new_keys: bool },
+    Answered {
+        /// Whether they are.
+        new_keys: bool,
+    },
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
     /// Send the peer an offer.
     Offer(Depth),
     /// Send it once more: its receiver may have died before it could answer.
@@ -57,12 +67,12 @@ pub(super) enum Output {
 }
 
 /// Times.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Patience {
     /// From the silence of the path to the search for another.
-    pub(super) silence: Duration,
+    pub silence: Duration,
     /// From the first loss to the end of the call.
-    pub(super) total: Duration,
+    pub total: Duration,
 }
 
 /// What the peer's close of its side usually precedes: the news that the call is over.
@@ -78,16 +88,18 @@ const COURTESY: Duration = Duration::from_millis(300);
 const HELD: Duration = Duration::from_secs(1);
 
 /// The state of the transport.
-#[derive(Clone, Debug)]
-pub(super) struct Renewal {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Renewal {
     patience: Patience,
     /// Whether we give way when both offer.
     polite: bool,
     path: bool,
     keys: bool,
     /// The peer has closed its side; when to believe that it did not mean the call.
+    #[serde(with = "crate::recording::moment")]
     closed: Option<Instant>,
     /// Since when something is missing.
+    #[serde(with = "crate::recording::moment")]
     broken: Option<Instant>,
     /// Our offer, while it has no answer.
     offered: Option<Depth>,
@@ -96,15 +108,17 @@ pub(super) struct Renewal {
     /// Whether such a change waits to be offered.
     changed: bool,
     /// When to offer (again).
+    #[serde(with = "crate::recording::moment")]
     next: Option<Instant>,
     /// Offers since the transport was last whole for long.
     attempts: u32,
+    #[serde(with = "crate::recording::moment")]
     whole_since: Option<Instant>,
 }
 
 impl Renewal {
     /// A transport that has been settled for the first time and is whole as far as anybody knows.
-    pub(super) fn new(patience: Patience, polite: bool) -> Self {
+    pub fn new(patience: Patience, polite: bool) -> Self {
         Renewal {
             patience,
             polite,
@@ -122,7 +136,7 @@ impl Renewal {
     }
 
     /// Takes what happened.
-    pub(super) fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+    pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
         let mut outputs = self.take(now, input);
         outputs.extend(self.offer_change(now));
         outputs
@@ -168,7 +182,7 @@ impl Renewal {
     }
 
     /// The peer offers; whether new keys must be agreed on. `None`: ours stands, for the peer gives way.
-    pub(super) fn offered(&mut self, now: Instant, new_keys: bool) -> Option<Vec<Output>> {
+    pub fn offered(&mut self, now: Instant, new_keys: bool) -> Option<Vec<Output>> {
         if self.offered.is_some() && !self.polite {
             return None;
         }
@@ -199,7 +213,7 @@ impl Renewal {
     }
 
     /// Does what is due.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Output> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Output> {
         if self.gives_up().is_some_and(|at| now >= at) {
             self.next = None;
             self.broken = None;
@@ -237,7 +251,7 @@ impl Renewal {
     }
 
     /// When [`Renewal::handle_timeout`] wants to be called.
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&self) -> Option<Instant> {
         [self.next, self.closed, self.gives_up()]
             .into_iter()
             .flatten()
@@ -293,5 +307,4 @@ impl Renewal {
 }
 
 #[cfg(test)]
-#[path = "renewal_tests.rs"]
 mod tests;

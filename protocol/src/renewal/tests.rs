@@ -1,6 +1,9 @@
 //! Two parties whose transport breaks, in virtual time.
 
+use super::recorded::Event;
 use super::*;
+use crate::recording::tests::Paper;
+use crate::recording::{Replay, Taped};
 
 const PATIENCE: Patience = Patience {
     silence: Duration::from_millis(500),
@@ -222,4 +225,47 @@ fn a_path_lost_during_a_change_is_replaced_after_its_answer_and_one_that_speaks_
             false => assert_eq!(wait(&mut caller, &mut now), [Output::Offer(Depth::Path)]),
         }
     }
+}
+
+/// Every input in turn with pauses between them, and whatever is due meanwhile.
+fn recorded() -> String {
+    let mut now = Instant::now();
+    let paper = Paper::new(now);
+    let mut renewal = Taped::new("call/call", callee(), Some(paper.clone()));
+    let events = [
+        Event::Happened(Input::Changed),
+        Event::Offered { new_keys: false },
+        Event::Happened(Input::PathSilent),
+        Event::Timeout,
+        Event::Happened(Input::Answered { new_keys: true }),
+        Event::Happened(Input::PathFound),
+        Event::Happened(Input::KeysReady),
+        Event::Happened(Input::KeysClosed),
+        Event::Timeout,
+        Event::Happened(Input::PathLost),
+    ];
+    for event in events.iter().cycle().take(100) {
+        now += Duration::from_millis(700);
+        renewal.feed(now, *event);
+    }
+    drop(renewal);
+    paper.text.lock().expect("one thread").clone()
+}
+
+/// The first difference when that is run again.
+fn run_again(text: &str) -> Option<String> {
+    let mut replay = Replay::new(Instant::now() + Duration::from_secs(1_000_000)).with::<Renewal>();
+    let mut differences = text.lines().map(|line| replay.take(line).expect("a recording"));
+    differences
+        .find_map(|difference| difference)
+        .map(|difference| difference.to_string())
+}
+
+#[test]
+fn what_was_recorded_is_run_again_to_the_same_answers_and_states() {
+    let text = recorded();
+    assert_eq!(run_again(&text), None);
+    let other = text.replacen("Offer(Nothing)", "Offer(Keys)", 1);
+    assert_ne!(other, text);
+    assert!(run_again(&other).is_some_and(|told| told.contains("Offer(Keys)")));
 }
