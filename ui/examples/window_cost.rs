@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use roomrtc::app::{self, WindowSettings};
 use roomrtc::bridge::{Bridge, Process};
+use roomrtc::environment;
 use roomrtc::habits::Habits;
 use roomrtc::recording::CallRecorder;
-use roomrtc::renderer;
 use roomrtc_actors::recorder::Recorder;
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::stats::CallStats;
@@ -88,7 +88,7 @@ fn feed(local: &VideoSlot, remote: &VideoSlot, ended: &AtomicBool) {
 }
 
 fn main() -> iced::Result {
-    renderer::choose();
+    environment::choose(true);
     let seconds = std::env::args()
         .nth(1)
         .and_then(|seconds| seconds.parse().ok())
@@ -156,6 +156,7 @@ fn main() -> iced::Result {
             admin_socket: None,
             unfinished: None,
             rejoin: false,
+            actors: false,
             errand: None,
             position: None,
             habits: Habits::default(),

@@ -58,6 +58,8 @@ pub struct WindowSettings {
     pub unfinished: Option<UnfinishedCall>,
     /// Go back to it without asking.
     pub rejoin: bool,
+    /// Show the actors from the start.
+    pub actors: bool,
     /// Enter, and perhaps call, without being asked to: for demonstrations and tests.
     pub errand: Option<Errand>,
     /// Where the window shall be, in pixels.
@@ -223,7 +225,7 @@ impl App {
         if let login::Action::Send(command) = action {
             bridge.send(command);
         }
-        App {
+        let mut app = App {
             bridge,
             admin_socket: settings.admin_socket,
             given: settings.media,
@@ -248,7 +250,11 @@ impl App {
             habits,
             now: Instant::now(),
             window: None,
+        };
+        if settings.actors {
+            app.toggle_actors();
         }
+        app
     }
 
     /// The window's title.

@@ -167,6 +167,9 @@ pub struct Window {
     /// Go back at once to the call in which an earlier run died, if there is one
     #[arg(long, help_heading = "Account")]
     pub rejoin: bool,
+    /// Open with the actors panel (F12)
+    #[arg(long)]
+    pub actors: bool,
     /// Take the first incoming call by itself, after it has rung for so long
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Account", requires = "user")]
     pub answer_after: Option<Duration>,

@@ -12,7 +12,7 @@ use roomrtc::app::{Errand, WindowSettings};
 use roomrtc::cli::{Cli, Headless, Mode, Record, Settings, Window};
 use roomrtc::habits::Habits;
 use roomrtc::recording::{CallRecorder, words};
-use roomrtc::{app, headless, renderer, replay};
+use roomrtc::{app, environment, headless, replay};
 use roomrtc_actors::call::engine::Engine;
 use roomrtc_actors::client::{self, ClientHandle, ClientSetup};
 use roomrtc_actors::recorder::Recorder;
@@ -41,13 +41,15 @@ fn main() -> ExitCode {
 
 fn without_window(cli: &Headless) -> anyhow::Result<ExitCode> {
     let config = Config::load(cli.config.as_deref(), &cli.settings.set)?.config;
+    // before there are threads: it may start this program anew
+    environment::choose(false);
     let password = password(&cli.password_env)?;
     let recorder = Recorder::default();
     let calls = CallRecorder::new(recorder.clone(), &config);
     let (client, _telemetry) = start(&config, &cli.settings, cli.media.choice(&config), recorder)?;
     if let Some(file) = &cli.record {
         calls
-            .start(file, cli.record_addresses)
+            .start_named(file, cli.record_addresses)
             .map_err(anyhow::Error::msg)?;
     }
     Ok(headless::run(client, calls, cli, &config, password))
@@ -64,7 +66,7 @@ fn in_window(cli: &Window, record: Option<&Record>) -> anyhow::Result<ExitCode> 
          `roomrtc headless --help` tells how to do without"
     );
     // before there are threads: it may start this program anew
-    renderer::choose();
+    environment::choose(true);
     let errand = match (&cli.account.user, &cli.account.password_env) {
         (Some(user), Some(variable)) => Some(Errand {
             user: user.clone(),
@@ -88,6 +90,7 @@ fn in_window(cli: &Window, record: Option<&Record>) -> anyhow::Result<ExitCode> 
         admin_socket: Some(config.server.admin_socket_path()),
         unfinished: UnfinishedCall::load(&config.client.data_folder()),
         rejoin: cli.rejoin,
+        actors: cli.actors,
         errand,
         position: cli.window_at,
         habits,
@@ -97,7 +100,7 @@ fn in_window(cli: &Window, record: Option<&Record>) -> anyhow::Result<ExitCode> 
     let (client, _telemetry) = start(&config, &cli.settings, media, recorder)?;
     if let Some(record) = record {
         calls
-            .start(&record.file, record.addresses)
+            .start_named(&record.file, record.addresses)
             .map_err(anyhow::Error::msg)?;
     }
     app::run(client, calls.clone(), settings)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use roomrtc_actors::recorder::{Recorder, RecorderSettings, State};
+use roomrtc_kit::anew;
 use roomrtc_kit::config::Config;
 use tokio::sync::watch;
 
@@ -44,6 +45,15 @@ impl CallRecorder {
         started.map_err(|error| format!("{}: {error}", file.display()))
     }
 
+    /// As [`CallRecorder::start`], for a file that the command line names: what was recorded before a hang, after which the
+    /// program was started anew with the same command line, is kept.
+    ///
+    /// # Errors
+    /// As [`CallRecorder::start`].
+    pub fn start_named(&self, file: &Path, addresses: bool) -> Result<(), String> {
+        self.start(&file_after(file, anew::hangs()), addresses)
+    }
+
     /// Records into a file with the next free name of its folder. What goes wrong is in [`CallRecorder::state`].
     pub fn start_unnamed(&self) {
         // Without the folder the file cannot be made, which is told.
@@ -69,6 +79,15 @@ impl CallRecorder {
     pub fn state(&self) -> watch::Receiver<State> {
         self.recorder.state()
     }
+}
+
+/// `call.jsonl`, after a hang `call.jsonl.1`, and so on.
+fn file_after(file: &Path, hangs: u32) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    if hangs > 0 {
+        name.push(format!(".{hangs}"));
+    }
+    name.into()
 }
 
 /// What there is to say about a recording.

@@ -27,13 +27,18 @@ pub fn command() -> io::Result<Command> {
     Ok(command)
 }
 
+/// How often this process was started anew after a hang.
+pub fn hangs() -> u32 {
+    let count = std::env::var(COUNT).ok().and_then(|count| count.parse().ok());
+    count.unwrap_or(0)
+}
+
 /// Ends everything at once and starts anew, with this argument besides, unless it is there. Only an error comes back.
 ///
 /// # Errors
 /// If the program was started anew too often, or cannot be.
 pub fn after_a_hang(besides: Option<&str>) -> io::Result<Infallible> {
-    let count = std::env::var(COUNT).ok().and_then(|count| count.parse().ok());
-    let count = count.unwrap_or(0) + 1;
+    let count = hangs() + 1;
     if count > MOST {
         return Err(io::Error::other("it was started anew too often"));
     }

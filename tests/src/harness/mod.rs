@@ -10,8 +10,10 @@ pub mod neighbours;
 pub mod programs;
 pub mod stories;
 pub mod turn_server;
+pub mod virtual_screen;
 
 pub use admin::Admin;
 pub use browser::Browser;
 pub use programs::{Headless, Server, program};
 pub use turn_server::TurnServer;
+pub use virtual_screen::VirtualScreen;

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::virtual_screen::VirtualScreen;
+
 /// A program that has not said what it was waited for by then has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Lines that may wait to be read; a client that says more meanwhile waits.
@@ -142,8 +144,18 @@ impl Server {
         self.client_on(Some(machine), user, options)
     }
 
+    /// A window of this server's that registers `user`.
+    pub fn window(&self, screen: &VirtualScreen, user: &str, options: &[&str]) -> Result<Headless> {
+        let mut command = command("roomrtc", None)?;
+        let address = format!("client.server={}", self.url.trim_start_matches("wss://"));
+        command.args(["--set", &address, "--server-fingerprint", &self.fingerprint]);
+        command
+            .env("DISPLAY", screen.display())
+            .env_remove("WAYLAND_DISPLAY");
+        self.spawn(command, user, options)
+    }
+
     fn client_on(&self, machine: Option<&str>, user: &str, options: &[&str]) -> Result<Headless> {
-        let folder = self.folder.path().join(user);
         let mut command = command("roomrtc", machine)?;
         command.args([
             "headless",
@@ -152,6 +164,11 @@ impl Server {
             "--server-fingerprint",
             &self.fingerprint,
         ]);
+        self.spawn(command, user, options)
+    }
+
+    fn spawn(&self, mut command: Command, user: &str, options: &[&str]) -> Result<Headless> {
+        let folder = self.folder.path().join(user);
         command.args(["--user", user, "--password-env", PASSWORD, "--register"]);
         set(&mut command, "client.data_dir", &folder);
         set(&mut command, "logging.file", &folder.join("client.log"));
@@ -295,6 +312,19 @@ impl Headless {
             .iter()
             .rev()
             .find_map(|line| line["process"]["cpu_s"].as_f64())
+    }
+
+    /// Processor time as the system counts it, seconds.
+    pub fn processor_time(&self) -> Result<f64> {
+        /// Ticks of the clock in which it does (`getconf CLK_TCK`), the same on every Linux of today.
+        const TICKS: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(')').context("stat")?;
+        let ticks = |at: usize| -> Result<f64> {
+            let field = fields.split_whitespace().nth(at).context("stat")?;
+            Ok(field.parse()?)
+        };
+        Ok((ticks(11)? + ticks(12)?) / TICKS)
     }
 
     /// All lines of one event so far.

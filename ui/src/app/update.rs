@@ -181,7 +181,7 @@ impl App {
     }
 
     /// Opens or closes the actors.
-    fn toggle_actors(&mut self) {
+    pub(super) fn toggle_actors(&mut self) {
         match &self.overlay {
             Some(Overlay::Actors(_)) => self.actors(actors::Message::Close),
             Some(Overlay::Shortcuts | Overlay::Path(_)) | None => {

@@ -59,6 +59,7 @@ pub(crate) fn settings() -> WindowSettings {
         admin_socket: None,
         unfinished: None,
         rejoin: false,
+        actors: false,
         errand: None,
         position: None,
         // most stories type it

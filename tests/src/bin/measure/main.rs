@@ -3,12 +3,13 @@
 
 mod browser;
 mod comeback;
+mod overlay;
 mod recover;
 
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
@@ -52,6 +53,15 @@ enum What {
     /// CPU, memory and latency of a 720p30 call with sound, both ways.
     Call {
         /// How long to measure, after five seconds of warming up.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// While both record it.
+        #[arg(long)]
+        record: bool,
+    },
+    /// What the actors panel (F12) of a window costs, on a virtual screen (needs Xvfb).
+    Overlay {
+        /// How long to measure each case.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
@@ -109,7 +119,8 @@ fn main() -> Result<()> {
         } => browser::setup(runs),
         What::Setup { runs, relay, .. } => setup(runs, relay.as_deref()),
         What::Calls { runs, seed } => browser::calls(runs, seed),
-        What::Call { seconds } => call(seconds),
+        What::Call { seconds, record } => call(seconds, record),
+        What::Overlay { seconds } => overlay::run(seconds),
         What::File { mib, media } => file(mib, media),
         What::Chaos { seconds, seed } => {
             println!("seed {seed}");
@@ -199,12 +210,27 @@ fn setup(runs: usize, relay: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn call(seconds: u64) -> Result<()> {
+fn call(seconds: u64, record: bool) -> Result<()> {
     let server = Server::start(&[])?;
-    let mut clients = pair(&server, 0, &MEDIA, &MEDIA)?;
+    let files = ["ana.jsonl", "ben.jsonl"].map(|name| server.folder().join(name));
+    let mut options = [MEDIA.to_vec(), MEDIA.to_vec()];
+    if record {
+        for (options, file) in options.iter_mut().zip(&files) {
+            options.extend(["--record", file.to_str().context("path")?]);
+        }
+    }
+    let mut clients = pair(&server, 0, &options[0], &options[1])?;
     for client in &mut clients {
         client.wait_for("connected")?;
     }
+    let recorded = || {
+        files
+            .iter()
+            .filter_map(|file| file.metadata().ok())
+            .map(|file| file.len())
+            .sum::<u64>()
+    };
+    let (before, since) = (recorded(), Instant::now());
     let mut cpu = 0.0;
     for client in &mut clients {
         let samples: Vec<Value> = (0..WARM_UP + seconds)
@@ -214,6 +240,10 @@ fn call(seconds: u64) -> Result<()> {
         cpu += report(client, measured)?;
     }
     println!("\nCPU of both clients together: {cpu:.2} s per s");
+    if record {
+        let rate = (recorded() - before) as f64 / 1000.0 / since.elapsed().as_secs_f64();
+        println!("recordings of both: {rate:.0} kB/s");
+    }
     Ok(())
 }
 

@@ -191,7 +191,7 @@ impl Call {
     fn quality<'a>(&'a self) -> Option<Element<'a, Message>> {
         let stats = self.stats();
         let video = &stats.video;
-        if video.height == 0 {
+        if video.height == 0 || self.holding || self.held {
             return None;
         }
         let loss = stats
