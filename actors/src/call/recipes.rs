@@ -304,12 +304,14 @@ fn payload_types(pictures: &NegotiatedVideo) -> Vec<u8> {
         .collect()
 }
 
-/// Every stream the peer announced; others are refused.
+/// Every stream the peer announced; others are refused. None where it has left one unannounced, as browsers do with pictures
+/// they have offered in layers (RFC 8853): then the first few that are authentic are taken.
 pub(super) fn announced(settled: &Negotiated) -> Vec<u32> {
-    routes(settled)
-        .into_iter()
-        .flat_map(|route| route.streams)
-        .collect()
+    let routes = routes(settled);
+    if routes.iter().any(|route| route.streams.is_empty()) {
+        return Vec::new();
+    }
+    routes.into_iter().flat_map(|route| route.streams).collect()
 }
 
 fn streams(sources: &[Source]) -> Vec<u32> {
