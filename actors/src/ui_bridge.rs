@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use roomrtc_protocol::VideoCodec;
-use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, GoodbyeReason, UserPresence};
+use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, GoodbyeReason, OpenInvite, UserPresence};
 use serde::Serialize;
 
 #[cfg(doc)]
@@ -114,9 +114,11 @@ pub enum Command {
     CancelCall,
     /// Ask for a link that brings one guest here from a browser; answered by [`Event::Invited`].
     Invite,
+    /// Ask which links nobody has used yet; answered by [`Event::Invites`].
+    ListInvites,
     /// Take such a link back.
     RevokeInvite {
-        /// From [`Event::Invited`].
+        /// From [`Event::Invited`] or [`Event::Invites`].
         invite: String,
     },
     /// Take the incoming call.
@@ -211,6 +213,8 @@ pub enum Event {
         /// How long it is good.
         expires_in: Duration,
     },
+    /// The links that nobody has used yet, the first to expire first.
+    Invites(Vec<OpenInvite>),
     /// An invite is void.
     InviteRevoked {
         /// Which.

@@ -14,6 +14,12 @@ let call = null;
 let pending = null; // an incoming call that rings
 let inviter = "";
 let shared = null; // the screen's track
+let asked = null; // for devices: the promise of them, made once
+let missing = ""; // of the devices, in words
+let blocked = false; // the sound and pictures, until somebody clicks
+let off = new Set(); // the kinds that the guest has switched off
+
+const SWITCHES = [["mute", "audio"], ["camera-off", "video"]];
 
 // For the curious, and for tests.
 window.roomrtc = {
@@ -49,7 +55,13 @@ function show(state, words) {
 
 // --- devices ---
 
-async function devices() {
+// Asks for what there is, once; joining is possible without.
+const devices = () => (asked ??= open());
+
+async function open() {
+  if (!window.isSecureContext) {
+    throw new Error("Browsers make calls only from pages whose address begins with https. Ask for such a link.");
+  }
   if (!navigator.mediaDevices?.getUserMedia || !window.RTCPeerConnection) {
     throw new Error("This browser cannot make calls. Please use a current Firefox, Chromium or Safari.");
   }
@@ -58,24 +70,29 @@ async function devices() {
     try {
       await take(kind, null);
     } catch (error) {
-      const refused = error.name === "NotAllowedError";
-      complaints.push(refused ? `you did not allow the ${name}` : `there is no ${name} to use`);
+      complaints.push(complaint(error, name));
     }
   }
   for (const device of await navigator.mediaDevices.enumerateDevices()) {
     const list = { audioinput: "microphone", videoinput: "camera" }[device.kind];
     if (list) at(list).add(new Option(device.label || list, device.deviceId));
   }
-  return complaints.length ? `You can join all the same: ${complaints.join(", and ")}.` : "";
+  missing = complaints.join(", and ");
+}
+
+function complaint({ name: why }, name) {
+  if (why === "NotAllowedError") return `you did not allow the ${name}`;
+  if (why === "NotReadableError") return `another program uses the ${name}`;
+  return `there is no ${name} to use`;
 }
 
 async function take(kind, id) {
   const wish = kind === "video" ? { width: { ideal: 1280 }, height: { ideal: 720 } } : { echoCancellation: true };
   const got = await navigator.mediaDevices.getUserMedia({ [kind]: id ? { ...wish, deviceId: { exact: id } } : wish });
   const [track] = got.getTracks();
+  track.enabled = !off.has(kind);
   const old = stream.getTracks().find((one) => one.kind === kind);
   if (old) {
-    track.enabled = old.enabled;
     old.stop();
     stream.removeTrack(old);
   }
@@ -86,6 +103,7 @@ async function take(kind, id) {
 }
 
 function looks() {
+  for (const [id, kind] of SWITCHES) at(id).setAttribute("aria-pressed", String(off.has(kind)));
   const video = stream.getVideoTracks()[0];
   document.body.classList.toggle("local-off", !video?.enabled);
   call?.tellMedia();
@@ -112,7 +130,9 @@ function ring() {
   show("ringing", `Ringing ${inviter}…`);
 }
 
-const remember = () => sessionStorage.setItem("session", JSON.stringify({ invite, token: session.token, inviter }));
+function remember() {
+  sessionStorage.setItem("session", JSON.stringify({ invite, token: session.token, inviter, off: [...off] }));
+}
 
 function hear(message) {
   switch (message.type) {
@@ -156,7 +176,7 @@ function begin({ id, user, caller }) {
   const events = {
     say: (message) => session.say(message),
     state: (state) => {
-      if (state === "connected") show("connected", inCall(document.body.classList.contains("held")));
+      if (state === "connected") show("connected", inCall());
       else if (state === "disconnected" || state === "failed") show("interrupted", "Reconnecting…");
     },
     track: (track, ofScreen) => {
@@ -164,10 +184,11 @@ function begin({ id, user, caller }) {
       remote.getTracks().filter((old) => old.kind === track.kind).forEach((old) => remote.removeTrack(old));
       remote.addTrack(track);
       at("remote").srcObject = remote;
+      play();
     },
     hold: (held) => {
       document.body.classList.toggle("held", held);
-      if (document.body.dataset.state === "connected") at("status").textContent = inCall(held);
+      tellCall();
     },
     media: ({ camera }) => document.body.classList.toggle("remote-off", !camera),
     file: (channel) => files.receive(channel),
@@ -176,7 +197,26 @@ function begin({ id, user, caller }) {
   call = new Call({ id, user, caller, stream, iceServers: session.iceServers, events });
 }
 
-const inCall = (held) => (held ? `${inviter} holds the call` : `In a call with ${inviter}`);
+function inCall() {
+  if (blocked) return `Click anywhere to hear and see ${inviter}`;
+  if (document.body.classList.contains("held")) return `${inviter} holds the call`;
+  return `In a call with ${inviter}${missing && `: ${missing}`}`;
+}
+
+function tellCall() {
+  if (document.body.dataset.state === "connected") at("status").textContent = inCall();
+}
+
+// Browsers may let a page make sounds only after a click in it.
+async function play() {
+  try {
+    await at("remote").play();
+    blocked = false;
+  } catch (error) {
+    blocked ||= error.name === "NotAllowedError";
+  }
+  tellCall();
+}
 
 // The other side's screen takes the stage, its camera a corner. A track that is silent is shared no longer.
 function watch(track) {
@@ -222,12 +262,11 @@ function over() {
 
 // --- what the guest does ---
 
-function toggle(id, kind) {
-  const track = stream.getTracks().find((one) => one.kind === kind);
-  if (!track) return;
-  track.enabled = !track.enabled;
-  at(id).setAttribute("aria-pressed", String(!track.enabled));
+function toggle(kind) {
+  if (!off.delete(kind)) off.add(kind);
+  for (const track of stream.getTracks()) track.enabled = !off.has(track.kind);
   looks();
+  remember();
 }
 
 function stopSharing() {
@@ -260,8 +299,7 @@ at("door").onsubmit = (event) => {
 for (const [id, kind] of [["camera", "video"], ["microphone", "audio"]]) {
   at(id).onchange = ({ target }) => take(kind, target.value).catch(() => show("ready", "That device cannot be used."));
 }
-at("mute").onclick = () => toggle("mute", "audio");
-at("camera-off").onclick = () => toggle("camera-off", "video");
+for (const [id, kind] of SWITCHES) at(id).onclick = () => toggle(kind);
 at("share").onclick = share;
 at("share").hidden = !navigator.mediaDevices?.getDisplayMedia;
 at("file").onchange = ({ target }) => {
@@ -273,8 +311,11 @@ document.ondrop = (event) => {
   event.preventDefault();
   for (const file of event.dataTransfer.files) if (call) files.send(file, call);
 };
-at("again").onclick = ring;
-at("accept").onclick = () => session.say({ type: "accept", call: pending.id });
+at("again").onclick = () => devices().then(ring);
+at("accept").onclick = async () => {
+  await devices();
+  if (pending) session.say({ type: "accept", call: pending.id });
+};
 at("decline").onclick = () => {
   session.say({ type: "decline", call: pending.id, reason: "declined" });
 };
@@ -285,25 +326,38 @@ at("hang-up").onclick = () => {
 
 // --- the beginning ---
 
-async function start() {
-  const known = JSON.parse(sessionStorage.getItem("session") ?? "null");
-  if (known?.invite === invite) {
-    await devices();
-    inviter = known.inviter;
-    session = new Session({ hear, lost, back, over });
-    try {
-      back(await session.begin({ type: "resume", token: known.token }));
-      return;
-    } catch (error) {
-      sessionStorage.removeItem("session");
-      session = null;
-    }
+// A page that is loaded anew is back in its call at once, and then asks for what it sends there.
+async function goBack(known) {
+  inviter = known.inviter;
+  off = new Set(known.off);
+  show("loading", `Going back to ${inviter}…`);
+  session = new Session({ hear, lost, back, over });
+  try {
+    back(await session.begin({ type: "resume", token: known.token }));
+  } catch (error) {
+    session = null;
+    if (!error.code) throw error;
+    sessionStorage.removeItem("session");
+    return false;
   }
+  if (call) {
+    await devices();
+    call?.addTracks();
+    play();
+  }
+  return true;
+}
+
+async function start() {
+  document.addEventListener("click", () => blocked && play());
+  const known = JSON.parse(sessionStorage.getItem("session") ?? "null");
+  if (known?.invite === invite && (await goBack(known))) return;
   ({ inviter } = await lookUp(invite));
   at("inviter").textContent = `${inviter} invites you to a call`;
   // A link that is no good was told by now: nobody is asked for a camera in vain.
   show("loading", "Please allow your camera and microphone…");
-  show("ready", await devices());
+  await devices();
+  show("ready", missing && `You can join all the same: ${missing}.`);
 }
 
 start().catch((error) => show("failed", WORDS[error.code] ?? error.message));

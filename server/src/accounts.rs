@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::limits::{Limits, RetryAfter, Site};
 mod guests;
 
-pub(crate) use guests::{Invitation, Invite, Join, LookUpInvite, RevokeInvite};
+pub(crate) use guests::{Invitation, Invite, Join, ListInvites, LookUpInvite, RevokeInvite};
 
 use crate::store::{Account, SqliteStore, Store, StoreError, TokenHash};
 

@@ -673,17 +673,29 @@ async fn the_port_also_answers_plain_requests() {
     }
 }
 
-/// A link of this user: the invite in it.
+/// A link of this user: the last part of it.
 async fn invite(client: &mut Client) -> String {
+    named_invite(client).await.1
+}
+
+/// The same, after the name of the invite.
+async fn named_invite(client: &mut Client) -> (String, String) {
     client.send(ClientMessage::Invite).await;
     match client.next().await {
         ServerMessage::Invited { invite, url, .. } => {
-            assert!(
-                url.starts_with("https://localhost/join/") && url.ends_with(&invite),
-                "{url}"
-            );
-            invite
+            let secret = url.strip_prefix("https://localhost/join/").expect("a link");
+            assert!(!invite.contains(secret), "a name is no secret");
+            (invite, secret.to_owned())
         }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The names of this user's open invites.
+async fn open_invites(client: &mut Client) -> Vec<String> {
+    client.send(ClientMessage::ListInvites).await;
+    match client.next().await {
+        ServerMessage::Invites { invites } => invites.into_iter().map(|open| open.invite).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -756,7 +768,9 @@ async fn a_link_can_be_taken_back_and_only_so_many_are_open() {
     let world = World::with(|config| config.server.invites_per_user = 1);
     let (mut ana, _) = world.user("ana").await;
     let (mut ben, _) = world.user("ben").await;
-    let first = invite(&mut ana).await;
+    let (first, link) = named_invite(&mut ana).await;
+    assert_eq!(open_invites(&mut ana).await, [first.clone()]);
+    assert!(open_invites(&mut ben).await.is_empty());
     ana.send(ClientMessage::Invite).await;
     assert_eq!(ana.refused().await, ErrorCode::TooManyInvites);
     ben.send(ClientMessage::RevokeInvite {
@@ -774,6 +788,13 @@ async fn a_link_can_be_taken_back_and_only_so_many_are_open() {
             invite: first.clone()
         }
     );
-    assert_eq!(join(&world, &first).await.err(), Some(ErrorCode::BadInvite));
-    invite(&mut ana).await;
+    assert!(open_invites(&mut ana).await.is_empty());
+    assert_eq!(join(&world, &link).await.err(), Some(ErrorCode::BadInvite));
+    // Nor is one that was used open any more.
+    let used = invite(&mut ana).await;
+    let (mut guest, ..) = join(&world, &used).await.unwrap();
+    guest.send(ClientMessage::ListInvites).await;
+    assert_eq!(guest.refused().await, ErrorCode::NotAllowed);
+    drop(ana.next().await);
+    assert!(open_invites(&mut ana).await.is_empty());
 }

@@ -23,6 +23,7 @@ use roomrtc_kit::watch::LOOK;
 use crate::bridge::{Bridge, Process};
 use crate::devices::{self, Devices};
 use crate::habits::Habits;
+use crate::links::Links;
 use crate::overlay::actors::ActorsPanel;
 use crate::overlay::incoming::Incoming;
 use crate::overlay::path::PathPrompt;
@@ -122,6 +123,7 @@ pub struct App {
     habits: Habits,
     notify: bool,
     session: Session,
+    links: Links,
     devices: Devices,
     screen: Screen,
     lobby: Lobby,
@@ -236,6 +238,7 @@ impl App {
             keeper,
             ring,
             session: Session::default(),
+            links: Links::default(),
             devices: Devices::default(),
             screen: Screen::Login(Box::new(login)),
             lobby: Lobby::default(),

@@ -14,6 +14,7 @@ pub mod font;
 pub mod habits;
 pub mod headless;
 pub mod icon;
+pub mod links;
 pub mod notification;
 pub mod overlay;
 pub mod panel;

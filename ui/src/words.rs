@@ -38,7 +38,7 @@ pub fn refused(code: ErrorCode, retry_after: Option<Duration>) -> String {
         ErrorCode::AlreadyInCall => "You are in a call already. Hang up first.".into(),
         ErrorCode::BadInvite => "That link is not good any more. Make a new one.".into(),
         ErrorCode::TooManyInvites => {
-            "You have as many open links as the server allows. Wait until one is used or expires.".into()
+            "You have as many open links as the server allows. Revoke one, or wait until one is used or expires.".into()
         }
         ErrorCode::UnknownCall => "That call has ended already.".into(),
         ErrorCode::ServerFull => "The server is full. Try again later.".into(),
@@ -57,15 +57,28 @@ fn wait_words(wait: Duration) -> String {
 
 /// A link for a guest was made, and is on the clipboard.
 pub fn invited(expires_in: Duration) -> String {
-    const HOUR: u64 = 3600;
-    let hours = expires_in.as_secs().div_ceil(HOUR);
-    let good = match hours {
+    let good = span(expires_in);
+    format!("A link is on your clipboard. Send it to your guest: it is good once, within {good}.")
+}
+
+/// How long something is still good.
+pub fn span(left: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    let (minutes, hours) = (left.as_secs().div_ceil(MINUTE), left.as_secs().div_ceil(HOUR));
+    match hours {
+        0..=1 if minutes <= 1 => "a minute".to_owned(),
+        0..=1 if minutes < 60 => format!("{minutes} minutes"),
         0..=1 => "an hour".to_owned(),
         2..=48 => format!("{hours} hours"),
         _ => format!("{} days", hours / 24),
-    };
-    format!("A link is on your clipboard. Send it to your guest: it is good once, within {good}.")
+    }
 }
+
+/// A link that was on the clipboard before is there again.
+pub const COPIED: &str = "The link is on your clipboard again.";
+/// A link was taken back.
+pub const REVOKED: &str = "That link is void now: nobody can join by it.";
 
 /// How a call ended; `None` where the user did it and needs no telling.
 pub fn call_end(user: &str, end: &CallEnd) -> Option<String> {

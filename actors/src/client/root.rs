@@ -355,6 +355,7 @@ impl Handler<Command> for Client {
             Command::LeaveUnfinished => signaling.tell(signaling::Rejoin { leave: true }),
             Command::Call { user } => self.call_user(user),
             Command::Invite => self.say(ClientMessage::Invite),
+            Command::ListInvites => self.say(ClientMessage::ListInvites),
             Command::RevokeInvite { invite } => self.say(ClientMessage::RevokeInvite { invite }),
             Command::Accept => self.drive(Input::Accept),
             Command::CancelCall | Command::Decline | Command::HangUp => self.drive(Input::End),

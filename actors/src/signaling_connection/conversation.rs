@@ -318,6 +318,7 @@ impl Conversation {
             ServerMessage::Invitation { .. } => unexpected("invitation"),
             said @ (ServerMessage::PresenceChanged { .. }
             | ServerMessage::Invited { .. }
+            | ServerMessage::Invites { .. }
             | ServerMessage::InviteRevoked { .. }
             | ServerMessage::IceServers { .. }
             | ServerMessage::Ringing { .. }

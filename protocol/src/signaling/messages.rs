@@ -36,6 +36,15 @@ pub struct UserPresence {
     pub presence: Presence,
 }
 
+/// A link of yours that nobody has used yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenInvite {
+    /// Names the invite. No secret: nobody joins by it.
+    pub invite: String,
+    /// How long the link is still good, seconds.
+    pub expires_in_s: u64,
+}
+
 /// Why a called user does not take the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -219,9 +228,11 @@ pub enum ClientMessage {
     LogOut,
     /// Asks for a link that brings one guest here, once.
     Invite,
+    /// Asks for the links that nobody has used yet.
+    ListInvites,
     /// Takes a link back that was not used yet.
     RevokeInvite {
-        /// From [`ServerMessage::Invited`].
+        /// From [`ServerMessage::Invited`] or [`ServerMessage::Invites`].
         invite: String,
     },
     /// Asks for the servers that help calls through NATs and firewalls.
@@ -335,12 +346,17 @@ pub enum ServerMessage {
     },
     /// Answers [`ClientMessage::Invite`].
     Invited {
-        /// Names the invite; a secret, as it is the last part of the link.
+        /// Names the invite. No secret: nobody joins by it.
         invite: String,
-        /// The link.
+        /// The link, a secret until it is used.
         url: String,
         /// How long it is good, seconds.
         expires_in_s: u64,
+    },
+    /// Answers [`ClientMessage::ListInvites`].
+    Invites {
+        /// Those that are still good, the first to expire first.
+        invites: Vec<OpenInvite>,
     },
     /// Answers [`ClientMessage::RevokeInvite`].
     InviteRevoked {

@@ -357,6 +357,7 @@ impl Switchboard {
             | ClientMessage::LookUpInvite { .. }
             | ClientMessage::Join { .. }
             | ClientMessage::Invite
+            | ClientMessage::ListInvites
             | ClientMessage::RevokeInvite { .. }
             | ClientMessage::GetIceServers
             | ClientMessage::LogOut

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use actix::Handler;
 use roomrtc_kit::mail;
 use roomrtc_protocol::signaling::UserName;
-use roomrtc_protocol::signaling::messages::ErrorCode;
+use roomrtc_protocol::signaling::messages::{ErrorCode, OpenInvite};
 
 use super::{Accounts, Authenticated, Refusal, TOKEN_BYTES, hash, secret};
 use crate::limits::Site;
-use crate::store::Store;
+use crate::store::{Store, TokenHash};
 
 /// An invite cannot be guessed.
 const INVITE_BYTES: usize = 16;
@@ -19,6 +19,11 @@ const NAMESAKES: u32 = 100;
 
 /// Answers `invite`.
 pub(crate) struct Invite {
+    pub(crate) inviter: UserName,
+}
+
+/// Answers `list_invites`.
+pub(crate) struct ListInvites {
     pub(crate) inviter: UserName,
 }
 
@@ -43,6 +48,9 @@ pub(crate) struct Join {
 
 /// An invite that is open.
 pub(crate) struct Invitation {
+    /// Names it.
+    pub(crate) name: String,
+    /// The last part of the link.
     pub(crate) invite: String,
     pub(crate) inviter: UserName,
     pub(crate) expires_in_s: u64,
@@ -50,6 +58,7 @@ pub(crate) struct Invitation {
 
 mail! {
     Invite => Result<Invitation, Refusal>;
+    ListInvites => Result<Vec<OpenInvite>, Refusal>;
     RevokeInvite => Result<String, Refusal>;
     LookUpInvite => Result<Invitation, Refusal>;
     Join => Result<Authenticated, Refusal>;
@@ -63,14 +72,18 @@ fn bad_invite() -> Refusal {
     )
 }
 
+/// Names an invite to whoever made it; the link cannot be told from it.
+fn name(hash: &TokenHash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Accounts {
     fn invitation(&mut self, invite: String) -> Result<Invitation, Refusal> {
         let now = SystemTime::now();
-        let (inviter, expires) = self
-            .store()?
-            .invite(&hash(&invite), now)?
-            .ok_or_else(bad_invite)?;
+        let hash = hash(&invite);
+        let (inviter, expires) = self.store()?.invite(&hash, now)?.ok_or_else(bad_invite)?;
         Ok(Invitation {
+            name: name(&hash),
             invite,
             inviter,
             expires_in_s: expires.duration_since(now).unwrap_or_default().as_secs(),
@@ -84,17 +97,33 @@ impl Handler<Invite> for Accounts {
     fn handle(&mut self, Invite { inviter }: Invite, _: &mut Self::Context) -> Self::Result {
         let now = SystemTime::now();
         let (life, limit) = (self.settings.invite_life(), self.settings.invites_per_user);
-        if self.store()?.open_invites(&inviter, now)? >= limit {
+        if self.store()?.open_invites(&inviter, now)?.len() >= limit {
             let why = format!("you have {limit} open invites: revoke one");
             return Err(Refusal::new(ErrorCode::TooManyInvites, why));
         }
         let invite = secret(INVITE_BYTES)?;
-        self.store()?.add_invite(&hash(&invite), &inviter, now + life)?;
+        let hash = hash(&invite);
+        self.store()?.add_invite(&hash, &inviter, now + life)?;
         Ok(Invitation {
+            name: name(&hash),
             invite,
             inviter,
             expires_in_s: life.as_secs(),
         })
+    }
+}
+
+impl Handler<ListInvites> for Accounts {
+    type Result = Result<Vec<OpenInvite>, Refusal>;
+
+    fn handle(&mut self, ListInvites { inviter }: ListInvites, _: &mut Self::Context) -> Self::Result {
+        let now = SystemTime::now();
+        let open = self.store()?.open_invites(&inviter, now)?;
+        let told = open.into_iter().map(|(hash, expires)| OpenInvite {
+            invite: name(&hash),
+            expires_in_s: expires.duration_since(now).unwrap_or_default().as_secs(),
+        });
+        Ok(told.collect())
     }
 }
 
@@ -106,10 +135,12 @@ impl Handler<RevokeInvite> for Accounts {
         RevokeInvite { inviter, invite }: RevokeInvite,
         _: &mut Self::Context,
     ) -> Self::Result {
-        if self.invitation(invite.clone())?.inviter != inviter {
-            return Err(bad_invite());
-        }
-        self.store()?.remove_invite(&hash(&invite))?;
+        let mine = self.store()?.open_invites(&inviter, SystemTime::now())?;
+        let (hash, _) = mine
+            .into_iter()
+            .find(|(hash, _)| name(hash) == invite)
+            .ok_or_else(bad_invite)?;
+        self.store()?.remove_invite(&hash)?;
         Ok(invite)
     }
 }

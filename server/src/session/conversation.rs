@@ -124,13 +124,25 @@ impl Session {
                 self.shared.calls.tell(calls::Leave(self.id));
                 return self.goodbye(GoodbyeReason::LoggedOut);
             }
-            ClientMessage::Invite | ClientMessage::RevokeInvite { .. } if online.guest => {
+            ClientMessage::Invite | ClientMessage::ListInvites | ClientMessage::RevokeInvite { .. }
+                if online.guest =>
+            {
                 self.error(ErrorCode::NotAllowed, "guests do not invite");
             }
             ClientMessage::Invite => {
                 let inviter = online.user.clone();
                 return self.ask(accounts::Invite { inviter }, ctx, move |this, answer| {
                     this.invited(answer, online);
+                });
+            }
+            ClientMessage::ListInvites => {
+                let inviter = online.user.clone();
+                return self.ask(accounts::ListInvites { inviter }, ctx, move |this, answer| {
+                    this.go_on(online);
+                    match answer {
+                        Ok(invites) => this.send(&ServerMessage::Invites { invites }),
+                        Err(refusal) => this.say(refusal),
+                    }
                 });
             }
             ClientMessage::RevokeInvite { invite } => {
@@ -301,11 +313,14 @@ impl Session {
         self.go_on(online);
         match invited {
             Ok(Invitation {
-                invite, expires_in_s, ..
+                name,
+                invite,
+                expires_in_s,
+                ..
             }) => {
                 let url = format!("{}/join/{invite}", self.public_url());
                 self.send(&ServerMessage::Invited {
-                    invite,
+                    invite: name,
                     url,
                     expires_in_s,
                 });

@@ -90,8 +90,12 @@ pub trait Store {
         expires: SystemTime,
     ) -> Result<(), StoreError>;
 
-    /// How many invites of a user are open.
-    fn open_invites(&mut self, inviter: &UserName, now: SystemTime) -> Result<usize, StoreError>;
+    /// The invites of a user that are open, and when they expire, the first to expire first.
+    fn open_invites(
+        &mut self,
+        inviter: &UserName,
+        now: SystemTime,
+    ) -> Result<Vec<(TokenHash, SystemTime)>, StoreError>;
 
     /// Who invites, and when the invite expires.
     fn invite(

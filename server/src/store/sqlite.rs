@@ -104,6 +104,10 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn from_unix_seconds(seconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
+}
+
 /// SQLite's integers have a sign; a time before 1970 counts as 1970.
 fn unix_seconds(time: SystemTime) -> i64 {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -219,13 +223,18 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn open_invites(&mut self, inviter: &UserName, now: SystemTime) -> Result<usize, StoreError> {
-        let mut statement = self
-            .0
-            .prepare_cached("SELECT COUNT(*) FROM invite WHERE inviter = ?1 AND expires > ?2")?;
-        let count: u32 =
-            statement.query_row(params![inviter.folded(), unix_seconds(now)], |row| row.get(0))?;
-        Ok(count as usize)
+    fn open_invites(
+        &mut self,
+        inviter: &UserName,
+        now: SystemTime,
+    ) -> Result<Vec<(TokenHash, SystemTime)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT hash, expires FROM invite WHERE inviter = ?1 AND expires > ?2 ORDER BY expires, rowid",
+        )?;
+        let rows = statement.query_map(params![inviter.folded(), unix_seconds(now)], |row| {
+            Ok((row.get(0)?, from_unix_seconds(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn invite(
@@ -243,8 +252,7 @@ impl Store for SqliteStore {
         let Some((inviter, expires)) = row.optional()? else {
             return Ok(None);
         };
-        let expires = UNIX_EPOCH + Duration::from_secs(expires.unsigned_abs());
-        Ok(Some((UserName::parse(&inviter)?, expires)))
+        Ok(Some((UserName::parse(&inviter)?, from_unix_seconds(expires))))
     }
 
     fn remove_invite(&mut self, invite: &TokenHash) -> Result<bool, StoreError> {
@@ -384,13 +392,17 @@ mod tests {
         let mut store = SqliteStore::in_memory().unwrap();
         store.add_account(&ana()).unwrap();
         store.add_invite(&[1; 32], &ana().user, NOW + LATER).unwrap();
-        assert_eq!(store.open_invites(&ana().user, NOW).unwrap(), 1);
+        store.add_invite(&[2; 32], &ana().user, NOW + LATER / 2).unwrap();
+        let open = store.open_invites(&ana().user, NOW).unwrap();
+        assert_eq!(open, [([2; 32], NOW + LATER / 2), ([1; 32], NOW + LATER)]);
+        assert_eq!(store.open_invites(&ana().user, NOW + LATER / 2).unwrap().len(), 1);
         let (inviter, expires) = store.invite(&[1; 32], NOW).unwrap().unwrap();
         assert_eq!((inviter.as_str(), expires), ("Ana", NOW + LATER));
         assert!(store.invite(&[1; 32], NOW + LATER).unwrap().is_none());
         assert!(store.remove_invite(&[1; 32]).unwrap());
         assert!(!store.remove_invite(&[1; 32]).unwrap());
-        assert_eq!(store.open_invites(&ana().user, NOW).unwrap(), 0);
+        assert!(store.remove_invite(&[2; 32]).unwrap());
+        assert!(store.open_invites(&ana().user, NOW).unwrap().is_empty());
     }
 
     #[test]

@@ -26,7 +26,7 @@ const FLAGS: [&str; 13] = [
     "--disable-sync",
     "--window-size=1280,800",
     "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=2",
     "--auto-select-desktop-capture-source=Entire screen",
     "--remote-debugging-pipe",
 ];
@@ -39,6 +39,8 @@ const MESSAGES: usize = 256;
 /// Cameras and microphones are granted without asking, or refused.
 const GRANT: &str = "--use-fake-ui-for-media-stream";
 const REFUSE: &str = "--deny-permission-prompts";
+/// Takes the cameras away again.
+const NO_CAMERA: &str = "--use-fake-device-for-media-stream=device-count=0";
 /// Between two looks at a page.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -59,7 +61,7 @@ impl Browser {
     /// # Errors
     /// If the package `chromium` is not there.
     pub fn start() -> Result<Self> {
-        Browser::with(GRANT, None)
+        Browser::with(&[GRANT], None)
     }
 
     /// Starts one whose user grants nothing.
@@ -67,7 +69,7 @@ impl Browser {
     /// # Errors
     /// As [`Browser::start`].
     pub fn refusing() -> Result<Self> {
-        Browser::with(REFUSE, None)
+        Browser::with(&[REFUSE], None)
     }
 
     /// The same on a machine of its own.
@@ -75,10 +77,26 @@ impl Browser {
     /// # Errors
     /// As [`Browser::start`].
     pub fn refusing_at(machine: &str) -> Result<Self> {
-        Browser::with(REFUSE, Some(machine))
+        Browser::with(&[REFUSE], Some(machine))
     }
 
-    fn with(permission: &str, machine: Option<&str>) -> Result<Self> {
+    /// [`Browser::start`] on a machine of its own.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn start_at(machine: &str) -> Result<Self> {
+        Browser::with(&[GRANT], Some(machine))
+    }
+
+    /// Starts one whose machine has microphones and no camera.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn without_camera() -> Result<Self> {
+        Browser::with(&[GRANT, NO_CAMERA], None)
+    }
+
+    fn with(devices: &[&str], machine: Option<&str>) -> Result<Self> {
         let folder = TempDir::new()?;
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
         let elsewhere = machine.map(|machine| ["ip", "netns", "exec", machine]);
@@ -89,7 +107,8 @@ impl Browser {
         let mut child = Command::new(words.next().context("a program")?)
             .args(words)
             .args(FLAGS)
-            .args([permission, &profile, "about:blank"])
+            .args(devices)
+            .args([&profile, "about:blank"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -153,6 +172,12 @@ impl Browser {
             "Page.addScriptToEvaluateOnNewDocument",
             &json!({"source": script}),
         )?;
+        Ok(())
+    }
+
+    /// Lets tests bring scripts of their own into pages whose policy forbids that.
+    pub fn allow_scripts(&mut self) -> Result<()> {
+        self.order("Page.setBypassCSP", &json!({"enabled": true}))?;
         Ok(())
     }
 

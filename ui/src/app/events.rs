@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use iced::{Task, clipboard, window};
 use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event, FileEvent};
+use roomrtc_protocol::signaling::UserName;
 use roomrtc_protocol::signaling::messages::{EndReason, GoodbyeReason, Presence, UserPresence};
 
 use super::{App, Message, Overlay, Screen};
 use crate::overlay::incoming::{self, Incoming};
-use crate::recent::What;
+use crate::recent::{What, unix_now};
 use crate::screen::call::Call;
 use crate::screen::login::{self, Login};
 use crate::screen::outgoing::Outgoing;
@@ -35,11 +36,21 @@ impl App {
             Event::LoggedIn { user, resumed } => self.logged_in(user, resumed, now),
             Event::LoggedOut { reason } => self.logged_out(reason),
             Event::Users(users) => self.users(users),
-            Event::Invited { url, expires_in, .. } => {
+            Event::Invited {
+                invite,
+                url,
+                expires_in,
+            } => {
+                self.links.made(invite, url.clone());
+                self.bridge.send(Command::ListInvites);
                 self.toasts.say(Tone::Good, words::invited(expires_in), now);
                 return clipboard::write(url);
             }
-            Event::InviteRevoked { .. } => {}
+            Event::Invites(open) => self.links.replace(open, unix_now()),
+            Event::InviteRevoked { .. } => {
+                self.bridge.send(Command::ListInvites);
+                self.toasts.say(Tone::Good, words::REVOKED, now);
+            }
             Event::Refused { code, retry_after } => {
                 if !matches!(self.screen, Screen::Login(_)) {
                     self.toasts
@@ -79,6 +90,7 @@ impl App {
         self.incoming = None;
         self.ring.stop();
         self.session.users.clear();
+        self.links.forget();
         self.screen = Screen::Login(Box::new(login));
     }
 
@@ -86,6 +98,7 @@ impl App {
         self.session.user.clone_from(&user);
         self.bridge.actors.hide(&user);
         self.session.connection = ConnectionState::Connected;
+        self.bridge.send(Command::ListInvites);
         if let Screen::Login(login) = &self.screen {
             self.session.server = login.server().to_owned();
             self.saved.server.clone_from(&self.session.server);
@@ -129,7 +142,13 @@ impl App {
                     ringing: matches!(event, CallEvent::Ringing { .. }),
                 });
             }
-            CallEvent::Incoming { user } => return self.rings(user),
+            CallEvent::Incoming { user } => {
+                // Perhaps by a link, which is used up then.
+                if UserName::is_guest(user) {
+                    self.bridge.send(Command::ListInvites);
+                }
+                return self.rings(user);
+            }
             CallEvent::Connecting { user } => self.start_call(user),
             CallEvent::Connected { user, .. } => {
                 if !matches!(self.screen, Screen::Call(_)) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use iced::widget::operation::AbsoluteOffset;
-use iced::{Task, keyboard, window};
+use iced::{Task, clipboard, keyboard, window};
 use roomrtc_actors::ui_bridge::{Command, TransferId};
 
 use super::dialogs::{self, Answer};
@@ -21,6 +21,7 @@ use crate::screen::call::Side;
 use crate::screen::{call, lobby, login, outgoing, settings};
 use crate::theme::Tone;
 use crate::widget::labels::PAGE;
+use crate::words;
 
 impl App {
     /// One message.
@@ -33,7 +34,7 @@ impl App {
     fn handle(&mut self, message: Message) -> Task<Message> {
         match message {
             Message::Login(message) => self.login(message),
-            Message::Lobby(message) => self.lobby(message),
+            Message::Lobby(message) => return self.lobby(message),
             Message::Settings(message) => return self.settings(message),
             Message::Outgoing(message) => self.outgoing(message),
             Message::Call(message) => return self.call(message),
@@ -71,7 +72,7 @@ impl App {
         }
     }
 
-    fn lobby(&mut self, message: lobby::Message) {
+    fn lobby(&mut self, message: lobby::Message) -> Task<Message> {
         match self.lobby.update(message, &self.session) {
             lobby::Action::None => {}
             lobby::Action::Call(user) => self.bridge.send(Command::Call { user }),
@@ -83,9 +84,17 @@ impl App {
                 self.keep();
             }
             lobby::Action::Invite => self.bridge.send(Command::Invite),
+            lobby::Action::CopyLink(invite) => {
+                if let Some(url) = self.links.url(&invite) {
+                    self.toasts.say(Tone::Good, words::COPIED, self.now);
+                    return clipboard::write(url.to_owned());
+                }
+            }
+            lobby::Action::RevokeLink(invite) => self.bridge.send(Command::RevokeInvite { invite }),
             lobby::Action::Settings => self.screen = Screen::Settings(settings::Settings),
             lobby::Action::LogOut => self.bridge.send(Command::LogOut),
         }
+        Task::none()
     }
 
     fn settings(&mut self, message: settings::Message) -> Task<Message> {

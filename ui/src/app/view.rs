@@ -51,6 +51,7 @@ impl App {
                 .lobby
                 .view(lobby::Looks {
                     session: &self.session,
+                    links: &self.links,
                     local: &self.bridge.local,
                     preview: self.saved.preview,
                     devices: &self.devices,

@@ -284,6 +284,7 @@ impl Agenda {
                 url,
                 expires_in_s: expires_in.as_secs(),
             })],
+            Event::Invites(invites) => vec![Step::Report(Report::Invites { invites })],
             Event::InviteRevoked { invite } => vec![Step::Report(Report::InviteRevoked { invite })],
             Event::Refused { code, retry_after } => self.refused(code, retry_after),
             Event::Call(event) => self.call_event(event),

@@ -20,6 +20,8 @@ pub(super) enum Order {
     Call { user: String },
     /// Ask for a link for a guest.
     Invite {},
+    /// Ask which links nobody has used yet.
+    ListInvites {},
     /// Take such a link back.
     RevokeInvite { invite: String },
     /// Take the incoming call.
@@ -161,6 +163,7 @@ impl Order {
         Ok(Meaning::Command(match self {
             Order::Call { user } => Command::Call { user },
             Order::Invite {} => Command::Invite,
+            Order::ListInvites {} => Command::ListInvites,
             Order::RevokeInvite { invite } => Command::RevokeInvite { invite },
             Order::Accept {} => Command::Accept,
             Order::Decline {} => Command::Decline,
@@ -216,7 +219,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 29, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 30, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }

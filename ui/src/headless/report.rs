@@ -8,7 +8,7 @@ use roomrtc_actors::recorder::State;
 use roomrtc_actors::stats::{CallStats, MediaGaps};
 use roomrtc_actors::ui_bridge::{CallEnd, FileEnd, FileEvent, Notice, SetupTimes, TransferId};
 use roomrtc_kit::MeterView;
-use roomrtc_protocol::signaling::messages::{ErrorCode, UserPresence};
+use roomrtc_protocol::signaling::messages::{ErrorCode, OpenInvite, UserPresence};
 use serde::Serialize;
 
 use super::channels::{ChannelLine, DataLine};
@@ -43,6 +43,8 @@ pub(super) enum Report {
         url: String,
         expires_in_s: u64,
     },
+    /// The links that nobody has used yet.
+    Invites { invites: Vec<OpenInvite> },
     /// It is void.
     InviteRevoked { invite: String },
     /// Somebody calls.
@@ -170,6 +172,7 @@ impl Report {
             Report::Offline { .. } => "offline",
             Report::Users { .. } => "users",
             Report::Invited { .. } => "invited",
+            Report::Invites { .. } => "invites",
             Report::InviteRevoked { .. } => "invite_revoked",
             Report::Incoming { .. } => "incoming",
             Report::Ringing { .. } => "ringing",

@@ -10,7 +10,7 @@ use roomrtc_actors::ui_bridge::data::DataEvent;
 use roomrtc_protocol::data_channel::Message;
 use roomrtc_protocol::data_channel::dcep::Reliability;
 use roomrtc_protocol::sctp::Limit;
-use roomrtc_protocol::signaling::messages::Presence;
+use roomrtc_protocol::signaling::messages::{OpenInvite, Presence};
 use serde_json::Value;
 
 use super::*;
@@ -78,6 +78,12 @@ fn samples() -> Vec<Report> {
             invite: text(),
             url: text(),
             expires_in_s: 1,
+        },
+        Report::Invites {
+            invites: vec![OpenInvite {
+                invite: text(),
+                expires_in_s: 1,
+            }],
         },
         Report::InviteRevoked { invite: text() },
         Report::Incoming { user: text() },

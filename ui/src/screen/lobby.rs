@@ -1,5 +1,6 @@
 //! Between calls: who is there, whom to call, how one looks, what happened lately.
 
+mod links;
 mod view;
 
 use roomrtc_actors::slot::VideoSlot;
@@ -7,6 +8,7 @@ use roomrtc_actors::ui_bridge::MediaChoice;
 use roomrtc_protocol::signaling::messages::Presence;
 
 use crate::devices::Devices;
+use crate::links::Links;
 use crate::recent::Recent;
 use crate::saved::Preview;
 use crate::session::Session;
@@ -39,6 +41,10 @@ pub enum Message {
     Everybody(bool),
     /// Make a link for a guest.
     Invite,
+    /// Put a link on the clipboard again.
+    CopyLink(String),
+    /// Take a link back.
+    RevokeLink(String),
     /// Open the settings.
     Settings,
     /// Close the session.
@@ -56,6 +62,10 @@ pub enum Action {
     TogglePreview,
     /// Make a link for a guest.
     Invite,
+    /// Put the link of this invite on the clipboard again.
+    CopyLink(String),
+    /// Take it back.
+    RevokeLink(String),
     /// Open the settings.
     Settings,
     /// Close the session.
@@ -67,6 +77,8 @@ pub enum Action {
 pub struct Looks<'a> {
     /// The server and its users.
     pub session: &'a Session,
+    /// Links that nobody has used yet.
+    pub links: &'a Links,
     /// The camera's picture.
     pub local: &'a VideoSlot,
     /// Whether it is wanted.
@@ -115,7 +127,9 @@ impl Lobby {
             Message::TogglePreview => return Action::TogglePreview,
             Message::Everybody(everybody) => self.everybody = everybody,
             Message::Invite if session.is_online() => return Action::Invite,
-            Message::Invite => {}
+            Message::CopyLink(invite) => return Action::CopyLink(invite),
+            Message::RevokeLink(invite) if session.is_online() => return Action::RevokeLink(invite),
+            Message::Invite | Message::RevokeLink(_) => {}
             Message::Settings => return Action::Settings,
             Message::LogOut => return Action::LogOut,
         }

@@ -332,6 +332,7 @@ impl Login {
             Event::LoggedIn { .. }
             | Event::LoggedOut { .. }
             | Event::Invited { .. }
+            | Event::Invites(_)
             | Event::InviteRevoked { .. }
             | Event::Users(_)
             | Event::Call(_)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use iced::keyboard::key::Named;
 use iced::keyboard::{Key, Modifiers};
 use roomrtc_actors::ui_bridge::{CallEnd, CallEvent, Command, ConnectionState, Event};
-use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, Presence, UserPresence};
+use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, OpenInvite, Presence, UserPresence};
 
 use crate::fixture::Window;
 
@@ -161,6 +161,69 @@ fn a_lost_server_is_said_until_it_is_back() {
     });
     assert!(window.shows("Back online."));
     assert!(window.offers("lobby/call"));
+}
+
+fn open(invites: &[(&str, u64)]) -> Event {
+    let open = invites.iter().map(|(invite, expires_in_s)| OpenInvite {
+        invite: (*invite).into(),
+        expires_in_s: *expires_in_s,
+    });
+    Event::Invites(open.collect())
+}
+
+#[test]
+fn open_links_are_listed_copied_again_and_taken_back() {
+    let mut window = Window::in_the_lobby();
+    assert!(!window.shows("LINKS FOR GUESTS"));
+    window.press("lobby/invite");
+    assert_eq!(window.asked(), [Command::Invite]);
+    window.hear(Event::Invited {
+        invite: "new".into(),
+        url: "https://calls.example.org:8443/join/secret".into(),
+        expires_in: Duration::from_secs(86_400),
+    });
+    assert_eq!(window.asked(), [Command::ListInvites]);
+    // Another one was made at another time: its address is known to nobody any more.
+    window.hear(open(&[("old", 1_500), ("new", 86_400)]));
+    for words in ["LINKS FOR GUESTS", "Good for 25 minutes", "Good for 24 hours"] {
+        assert!(window.shows(words), "{words}");
+    }
+    assert!(window.offers("link/copy/new") && !window.offers("link/copy/old"));
+    window.snapshot("lobby-links");
+    window.press("link/copy/new");
+    assert!(window.shows("The link is on your clipboard again."));
+    window.press("link/revoke/old");
+    let invite = "old".to_owned();
+    assert_eq!(
+        window.asked(),
+        [Command::RevokeInvite {
+            invite: invite.clone()
+        }]
+    );
+    window.hear(Event::InviteRevoked { invite });
+    assert!(window.shows("That link is void now: nobody can join by it."));
+    assert_eq!(window.asked(), [Command::ListInvites]);
+    window.hear(open(&[("new", 86_000)]));
+    assert!(!window.offers("link/revoke/old") && window.offers("link/copy/new"));
+
+    // A guest who rings has used one.
+    window.call(CallEvent::Incoming {
+        user: "Gus (guest)".into(),
+    });
+    assert_eq!(window.asked(), [Command::ListInvites]);
+    window.hear(open(&[]));
+    assert!(!window.shows("LINKS FOR GUESTS"));
+}
+
+#[test]
+fn many_open_links_leave_room_for_the_people() {
+    let mut window = Window::in_the_lobby();
+    let names: Vec<String> = (0..20).map(|number| format!("{number}")).collect();
+    let invites: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 86_400)).collect();
+    window.hear(open(&invites));
+    assert!(window.offers("link/revoke/0"));
+    assert!(window.offers("person/ben") && window.offers("lobby/invite"));
+    window.snapshot("lobby-many-links");
 }
 
 #[test]

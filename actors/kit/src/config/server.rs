@@ -133,7 +133,7 @@ section! {
         public_url: String = String::new(), matching("https://HOST or https://HOST:PORT; empty", is_public_url);
 
         /// Time a link that invites a guest is good.
-        invite_life_s: u64 = 24 * 3600, range(60..=31_536_000), from_secs(invite_life);
+        invite_life_s: u64 = 24 * 3600, range(1..=31_536_000), from_secs(invite_life);
 
         /// Time a guest's page can come back to its session; after that its name is free again.
         guest_life_s: u64 = 24 * 3600, range(60..=31_536_000), from_secs(guest_life);

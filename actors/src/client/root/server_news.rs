@@ -141,6 +141,7 @@ impl Client {
                 url,
                 expires_in: Duration::from_secs(expires_in_s),
             }),
+            ServerMessage::Invites { invites } => self.tell(Event::Invites(invites)),
             ServerMessage::InviteRevoked { invite } => self.tell(Event::InviteRevoked { invite }),
             ServerMessage::Ringing { call, .. } => self.drive(Input::Ringing { call }),
             ServerMessage::Incoming { call, user } => self.drive(Input::Incoming { call, user }),

@@ -4,6 +4,7 @@ use iced::widget::{Text, center, center_x, column, container, row, space as gap,
 use iced::{Center, Element, Fill, FillPortion};
 use roomrtc_protocol::signaling::messages::Presence;
 
+use super::links::links;
 use super::{GROUPS, Lobby, Looks, Message, SEARCH};
 use crate::recent::{Entry, What};
 use crate::saved::Preview;
@@ -47,7 +48,7 @@ impl Lobby {
                 brand.spacing(10).align_y(Center).padding([0.0, space::XS]),
                 search,
                 self.people(looks),
-                invite(looks),
+                links(looks),
                 line(),
                 you(looks),
             ]
@@ -219,18 +220,6 @@ fn you(looks: Looks<'_>) -> Element<'_, Message> {
     ]
     .spacing(space::S)
     .align_y(Center)
-    .into()
-}
-
-/// Somebody without an account joins from a browser.
-fn invite(looks: Looks<'_>) -> Element<'_, Message> {
-    action(
-        Some(icon::person_add()),
-        "Invite by link",
-        theme::secondary,
-        looks.session.is_online().then_some(Message::Invite),
-    )
-    .id("lobby/invite")
     .into()
 }
 
