@@ -57,6 +57,20 @@ impl Neighbours {
         let rule = "iptables -A INPUT -p udp ! --dport 5353 -m conntrack --ctstate NEW -j DROP";
         run(self.ana(), &rule.split(' ').collect::<Vec<_>>())
     }
+
+    /// From now on one in so many datagrams is lost on the way to either.
+    ///
+    /// # Errors
+    /// If there is no firewall.
+    pub fn lose_one_in(&self, many: u32) -> Result<()> {
+        let rule = format!(
+            "iptables -A INPUT -i net -p udp -m statistic --mode nth --every {many} --packet 0 -j DROP"
+        );
+        for machine in &self.names {
+            run(machine, &rule.split(' ').collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Neighbours {

@@ -1,7 +1,7 @@
 //! Data channels of any kind with Chromium, opened by either side (RFC 8831, RFC 8832, W3C webrtc `RTCDataChannel`).
 
 use anyhow::{Context, Result, ensure};
-use roomrtc_tests::harness::guest::{inviter, join};
+use roomrtc_tests::harness::guest::{call_back, hang_up, inviter, join};
 use roomrtc_tests::harness::{Browser, Headless, Server};
 use serde_json::{Value, json};
 
@@ -42,11 +42,16 @@ impl Ends {
         let (ana, url) = inviter(&server, &[])?;
         let mut browser = Browser::start()?;
         join(&mut browser, &url)?;
-        browser.run(WATCH)?;
-        // Channels wait for the association; it stands once the client has heard what the page sends.
         let mut ends = Ends { server, ana, browser };
-        ends.ana.wait_for("peer_media")?;
+        ends.watch()?;
         Ok(ends)
+    }
+
+    /// Channels wait for the association; it stands once the client has heard what the page sends.
+    fn watch(&mut self) -> Result<()> {
+        self.browser.run(WATCH)?;
+        self.ana.wait_for("peer_media")?;
+        Ok(())
     }
 
     /// The page opens a channel; what the client hears of it.
@@ -172,6 +177,11 @@ fn channels_of_every_kind_that_the_browser_opens_carry_messages_both_ways() -> R
             json!({"maxPacketLifeTime": 4000}),
             json!({"ordered": true, "max_packet_life_time_ms": 4000}),
         ),
+        (
+            "once",
+            json!({"maxRetransmits": 0}),
+            json!({"ordered": true, "max_retransmits": 0}),
+        ),
     ] {
         let opened = ends.page_opens(label, &options)?;
         ensure!(opened["by_peer"] == true, "{opened}");
@@ -204,6 +214,11 @@ fn channels_of_every_kind_that_the_client_opens_carry_messages_both_ways() -> Re
             json!({"max_packet_life_time_ms": 4000}),
             json!({"ordered": true, "maxPacketLifeTime": 4000}),
         ),
+        (
+            "once",
+            json!({"max_retransmits": 0}),
+            json!({"ordered": true, "maxRetransmits": 0}),
+        ),
     ] {
         let channel = ends.client_opens(label, &options)?;
         let seen = ends.page_sees(label, "an open channel", |seen| seen["open"] == true)?;
@@ -214,6 +229,23 @@ fn channels_of_every_kind_that_the_client_opens_carry_messages_both_ways() -> Re
         ends.talk(label, channel)?;
     }
     Ok(())
+}
+
+/// The browser has answered the offer, and is the client of DTLS, so the numbers of its channels are the even ones.
+#[test]
+fn a_browser_that_answers_has_channels_too_whoever_opens_them() -> Result<()> {
+    let mut ends = Ends::start()?;
+    hang_up(&mut ends.ana, &mut ends.browser)?;
+    call_back(&mut ends.ana, &mut ends.browser)?;
+    ends.watch()?;
+    let theirs = ends.page_opens("theirs", &json!({"ordered": false, "maxRetransmits": 0}))?;
+    let theirs = theirs["channel"].as_u64().context("a number")?;
+    ensure!(theirs.is_multiple_of(2), "{theirs}");
+    ends.talk("theirs", theirs)?;
+    let ours = ends.client_opens("ours", &json!({"max_packet_life_time_ms": 4000}))?;
+    ends.page_sees("ours", "an open channel", |seen| seen["open"] == true)?;
+    ensure!(!ours.is_multiple_of(2), "{ours}");
+    ends.talk("ours", ours)
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod data_channels;
 mod formats;
+mod page;
+mod wire;
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{
