@@ -769,7 +769,7 @@ async fn a_link_can_be_taken_back_and_only_so_many_are_open() {
     let (mut ana, _) = world.user("ana").await;
     let (mut ben, _) = world.user("ben").await;
     let (first, link) = named_invite(&mut ana).await;
-    assert_eq!(open_invites(&mut ana).await, [first.clone()]);
+    assert_eq!(open_invites(&mut ana).await, std::slice::from_ref(&first));
     assert!(open_invites(&mut ben).await.is_empty());
     ana.send(ClientMessage::Invite).await;
     assert_eq!(ana.refused().await, ErrorCode::TooManyInvites);
@@ -795,6 +795,5 @@ async fn a_link_can_be_taken_back_and_only_so_many_are_open() {
     let (mut guest, ..) = join(&world, &used).await.unwrap();
     guest.send(ClientMessage::ListInvites).await;
     assert_eq!(guest.refused().await, ErrorCode::NotAllowed);
-    drop(ana.next().await);
     assert!(open_invites(&mut ana).await.is_empty());
 }

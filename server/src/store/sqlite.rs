@@ -229,7 +229,7 @@ impl Store for SqliteStore {
         now: SystemTime,
     ) -> Result<Vec<(TokenHash, SystemTime)>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT hash, expires FROM invite WHERE inviter = ?1 AND expires > ?2 ORDER BY expires, rowid",
+            "SELECT hash, expires FROM invite WHERE inviter = ?1 AND expires > ?2 ORDER BY expires, hash",
         )?;
         let rows = statement.query_map(params![inviter.folded(), unix_seconds(now)], |row| {
             Ok((row.get(0)?, from_unix_seconds(row.get(1)?)))

@@ -323,8 +323,8 @@ impl App {
                 };
                 return iced::widget::operation::focus(field);
             }
-            Shortcut::Call => self.lobby_only(lobby::Message::Call),
-            Shortcut::Settings => self.lobby_only(lobby::Message::Settings),
+            Shortcut::Call => return self.lobby_only(lobby::Message::Call),
+            Shortcut::Settings => return self.lobby_only(lobby::Message::Settings),
             Shortcut::Microphone => return self.call(call::Message::Microphone),
             Shortcut::Camera => return self.call(call::Message::Camera),
             Shortcut::Screen => return self.call(call::Message::Screen),
@@ -339,10 +339,11 @@ impl App {
         Task::none()
     }
 
-    fn lobby_only(&mut self, message: lobby::Message) {
+    fn lobby_only(&mut self, message: lobby::Message) -> Task<Message> {
         if let Screen::Lobby = self.screen {
-            self.lobby(message);
+            return self.lobby(message);
         }
+        Task::none()
     }
 
     /// Closes, declines or cancels whatever is in front.

@@ -49,7 +49,7 @@ fn ana_types_where_and_who_and_is_in_the_lobby() {
         resumed: false,
     });
     assert!(window.shows("Camera check"));
-    assert_eq!(window.asked(), [Command::SetPreview(true)]);
+    assert_eq!(window.asked(), [Command::ListInvites, Command::SetPreview(true)]);
 }
 
 #[test]
@@ -293,7 +293,10 @@ fn an_errand_registers_or_logs_in_and_calls() {
     window.hear(Event::Users(crate::fixture::people()));
     window.hear(Event::Users(crate::fixture::people()));
     let call = Command::Call { user: "ben".into() };
-    assert_eq!(window.asked(), [Command::SetPreview(true), call]);
+    assert_eq!(
+        window.asked(),
+        [Command::ListInvites, Command::SetPreview(true), call]
+    );
 }
 
 #[test]
