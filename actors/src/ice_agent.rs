@@ -517,9 +517,11 @@ impl Handler<RestartIce> for IceAgent {
         self.resume.candidates.clear();
         let now = Instant::now();
         self.rescan(now, ctx);
+        let silent = self.agent.state() == ice::State::Disconnected;
+        let renew = silent && self.give_relays_back(now);
         self.keep();
         self.agent.restart(now, credentials);
-        if self.relaying.relays().allocated().next().is_none() {
+        if renew || self.relaying.relays().allocated().next().is_none() {
             // What was not to be had at first may be now.
             self.gather(ctx);
         }

@@ -427,6 +427,42 @@ fn a_relayed_call_goes_on_by_the_same_relay_when_the_ice_agent_dies_and_by_anoth
     Ok(())
 }
 
+/// Whichever of the two is in use.
+#[test]
+fn a_relayed_call_goes_on_when_either_of_two_relays_dies() -> Result<()> {
+    let mut turns = [TurnServer::start()?, TurnServer::start()?];
+    let uris = turns.each_ref().map(TurnServer::over_udp).join(",");
+    let mut settings = turns[0].settings(&["udp"]);
+    settings[0] = format!("server.turn_servers={uris}");
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let server = Server::start(&settings)?;
+    let mut clients = pair(&server, &SEEN_BY_RELAY_ALONE, &SEEN_BY_RELAY_ALONE)?;
+    let ways = |clients: &mut [Headless; 2]| -> Result<Vec<Value>> {
+        let way = |client| Ok(hears_and_sees(client)?["transport"]["local"].clone());
+        clients.iter_mut().map(way).collect()
+    };
+    let mut before = ways(&mut clients)?;
+    let mut others = 0;
+    for turn in &mut turns {
+        turn.kill()?;
+        for client in &mut clients {
+            // Long enough for a path that has died to be noticed.
+            for _ in 0..8 {
+                client.wait_for("stats")?;
+            }
+        }
+        let now = ways(&mut clients)?;
+        others += usize::from(now != before);
+        before = now;
+        for client in &clients {
+            ensure!(client.events("ended").count() == 0, "the call ended");
+        }
+        turn.start_again()?;
+    }
+    ensure!(others > 0, "neither relay was in use");
+    Ok(())
+}
+
 #[test]
 fn a_call_relayed_over_tcp_goes_on_by_another_relay_when_the_thread_of_the_network_hangs() -> Result<()> {
     let turn = TurnServer::start()?;

@@ -18,7 +18,7 @@ use super::batch::Batch;
 use super::servers::{self, Server};
 use super::socket::Train;
 use super::streams::Stream;
-use super::{Bound, IceAgent};
+use super::{Bound, IceAgent, Path};
 use crate::call_events::IceEvent;
 
 /// The allocations and streams of a call. Clones are the same ones.
@@ -272,6 +272,17 @@ impl IceAgent {
             fed = true;
         }
         fed
+    }
+
+    /// Gives back relays that may have died with their servers. The path over one of them is gone already.
+    pub(super) fn give_relays_back(&mut self, now: Instant) -> bool {
+        if self.path.is_some_and(
+            |path| matches!(path, Path::Relayed { link, .. } if link.transport == Transport::Udp),
+        ) {
+            self.path = None;
+            self.resume.selected = None;
+        }
+        self.relaying.relays().release_unproven(now)
     }
 
     fn lose_relay(&mut self, now: Instant, relayed: SocketAddr) {

@@ -289,14 +289,27 @@ impl Relays {
 
     /// Gives all addresses back (RFC 8656 §8), so that the servers need not keep them for minutes.
     pub fn release(&mut self, now: Instant) {
+        self.release_those(now, |_| true);
+    }
+
+    /// Gives back what is relayed by servers that are reached by datagrams: one of them may have died, or have been started
+    /// anew, and does not say so. Whether there was any.
+    pub fn release_unproven(&mut self, now: Instant) -> bool {
+        self.release_those(now, |relay| relay.link.transport == Transport::Udp)
+    }
+
+    fn release_those(&mut self, now: Instant, which: impl Fn(&Relay) -> bool) -> bool {
         let at = self.clock.of(now);
-        for relay in &mut self.relays {
+        let mut any = false;
+        for relay in self.relays.iter_mut().filter(|relay| which(relay)) {
+            any = true;
             // Refused where nothing was given.
             let _ = relay.client.delete(at);
             relay.transmit(at, &mut self.outputs);
             relay.over = true;
         }
         self.run(now);
+        any
     }
 
     /// Time has passed.

@@ -89,38 +89,37 @@ impl TurnServer {
         }
         configuration += "log-file=stdout\n";
         std::fs::write(place("turnserver.conf"), configuration)?;
-        let mut command = match machine {
-            None => Command::new("turnserver"),
-            Some(machine) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", machine, "turnserver"]);
-                command
-            }
-        };
-        let mut child = command
-            .args(["-c", &place("turnserver.conf")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("turnserver: install the package coturn")?;
-        let said = child.stdout.take().context("stdout is piped")?;
-        let server = TurnServer {
-            child,
+        Ok(TurnServer {
+            child: spawn(machine, &place("turnserver.conf"))?,
             address: address.to_owned(),
             ports,
             folder,
-        };
-        let (up, is_up) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(said).lines().map_while(Result::ok) {
-                // The last thing it says before it serves; the rest is read so that it is never held up.
-                if line.contains("DB connection success") {
-                    let _ = up.send(());
-                }
-            }
-        });
-        is_up.recv_timeout(PATIENCE).context("coturn does not come up")?;
-        Ok(server)
+        })
+    }
+
+    /// Ends it without a goodbye.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts one that was on this machine and [killed](TurnServer::kill), on its former ports.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_again(&mut self) -> Result<()> {
+        let configuration = self.folder.path().join("turnserver.conf");
+        self.child = spawn(None, &configuration.display().to_string())?;
+        Ok(())
+    }
+
+    /// The URI by which it is reached over UDP.
+    pub fn over_udp(&self) -> String {
+        format!("turn:{}:{}?transport=udp", self.address, self.ports[0])
     }
 
     /// `--set` values by which a server hands out logins for it, over these ways: `udp`, `tcp`, `tls`.
@@ -165,6 +164,40 @@ impl Drop for TurnServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts coturn, and waits until it serves.
+fn spawn(machine: Option<&str>, configuration: &str) -> Result<Child> {
+    let mut command = match machine {
+        None => Command::new("turnserver"),
+        Some(machine) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", machine, "turnserver"]);
+            command
+        }
+    };
+    let mut child = command
+        .args(["-c", configuration])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("turnserver: install the package coturn")?;
+    let said = child.stdout.take().context("stdout is piped")?;
+    let (up, is_up) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(said).lines().map_while(Result::ok) {
+            // The last thing it says before it serves; the rest is read so that it is never held up.
+            if line.contains("DB connection success") {
+                let _ = up.send(());
+            }
+        }
+    });
+    if let Err(error) = is_up.recv_timeout(PATIENCE) {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(error).context("coturn does not come up");
+    }
+    Ok(child)
 }
 
 fn make_certificate(address: &str, certificate: &str, key: &str) -> Result<()> {
