@@ -3,6 +3,8 @@
 
 mod ours;
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{
     call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
@@ -31,8 +33,20 @@ const FIGURES: &str = "
     figures.directions = peer.getTransceivers().map((one) => one.currentDirection);
     return figures;";
 
-/// So that a key frame nobody asked for tells of an encoder that was started anew.
-const NO_KEY_FRAME_UNASKED: [&str; 2] = ["--set", "media.keyframe_max_pictures=100000"];
+/// A key frame nobody asked for tells of an encoder that was started anew; and four videos at once are enough work for a
+/// small machine.
+const SETTINGS: [&str; 8] = [
+    "--set",
+    "media.keyframe_max_pictures=100000",
+    "--set",
+    "media.screen_width=960",
+    "--set",
+    "media.screen_height=540",
+    "--set",
+    "media.screen_fps=5",
+];
+/// So is one of these stories at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn figures(browser: &mut Browser) -> Result<Value> {
     browser.run(FIGURES)
@@ -201,8 +215,9 @@ fn everything_in_turn(client: &mut Headless, browser: &mut Browser) -> Result<()
 
 #[test]
 fn a_call_that_a_browser_has_offered_changes_while_the_rest_goes_on() -> Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::start(&[])?;
-    let (mut ana, url) = inviter(&server, &NO_KEY_FRAME_UNASKED)?;
+    let (mut ana, url) = inviter(&server, &SETTINGS)?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
     everything_in_turn(&mut ana, &mut browser)
@@ -210,8 +225,9 @@ fn a_call_that_a_browser_has_offered_changes_while_the_rest_goes_on() -> Result<
 
 #[test]
 fn a_call_that_a_browser_has_answered_changes_while_the_rest_goes_on() -> Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::start(&[])?;
-    let (mut ana, url) = inviter(&server, &NO_KEY_FRAME_UNASKED)?;
+    let (mut ana, url) = inviter(&server, &SETTINGS)?;
     let mut browser = Browser::start()?;
     join(&mut browser, &url)?;
     hang_up(&mut ana, &mut browser)?;

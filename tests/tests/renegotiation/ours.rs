@@ -79,7 +79,7 @@ fn no_pictures_for_a_while(client: &mut Headless, browser: &mut Browser) -> Resu
 /// Waits until the page shows so many pictures of our screen more than `before`.
 fn seen(browser: &mut Browser, before: f64) -> Result<Value> {
     browser.wait_until("our screen on the page", WATCHING, |said| {
-        said["shown"] == true && said["width"] == 1920 && said["frames"].as_f64() > Some(before + 10.0)
+        said["shown"] == true && said["width"] == 960 && said["frames"].as_f64() > Some(before + 10.0)
     })
 }
 
