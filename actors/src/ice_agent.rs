@@ -306,7 +306,10 @@ impl IceAgent {
         self.deadline.arm(next, ctx);
     }
 
-    fn transmit(&mut self, Transmit { local, remote, data }: Transmit) {
+    fn transmit(&mut self, transmit: Transmit) {
+        let Transmit {
+            local, remote, data, ..
+        } = transmit;
         match self.socket_at(local) {
             Some(index) => {
                 let sent = self.sockets[index].send_one(remote, &data);
@@ -572,6 +575,7 @@ fn settings(ice: &Ice) -> Settings {
         max_pairs: ice.max_pairs,
         max_remote_candidates: ice.max_remote_candidates,
         relay_only: ice.relay_only,
+        tcp_after: None,
     }
 }
 

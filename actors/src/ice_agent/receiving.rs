@@ -68,7 +68,7 @@ impl IceAgent {
             for datagram in train.datagrams().filter(|datagram| is_stun(datagram)) {
                 if !self
                     .agent
-                    .handle_input(batch.received_at, local, train.remote, datagram)
+                    .handle_input(batch.received_at, Transport::Udp, local, train.remote, datagram)
                 {
                     batch.dropped += 1;
                 }
@@ -92,7 +92,10 @@ impl IceAgent {
             self.sort_payload(remote, std::iter::once(data), batch);
             return false;
         }
-        if !self.agent.handle_input(batch.received_at, local, remote, &data) {
+        if !self
+            .agent
+            .handle_input(batch.received_at, Transport::Udp, local, remote, &data)
+        {
             batch.dropped += 1;
         }
         true

@@ -1,4 +1,9 @@
 //! The machine an actor drives: feed it datagrams and time, drain its outputs, ask when it wants to be called.
+//!
+//! Reading order: this file, [`deadlines`] (what ends when nothing is heard), [`tcp`] (streams instead of datagrams).
+
+mod deadlines;
+mod tcp;
 
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -8,10 +13,12 @@ use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, CandidateKind, IceAgentEvent, Protocol};
 
 use super::candidate::{self, CandidateError, kind_name};
-use super::consent::{Consent, Spread, URGENT_INTERVAL};
+use super::consent::{Consent, Spread};
 use super::credentials::{CredentialsError, IceCredentials, random};
 use super::gathering::{Gathering, Reflexive};
 use super::interface::{Event, Output, SelectedPair, Settings, State, Transmit};
+use super::relay::Transport;
+pub use tcp::ANY_PORT;
 
 /// As many checks in a row may stay unanswered before a pair is given up. In a selected pair that takes about 25 s, so
 /// another pair can take over before consent expires.
@@ -32,6 +39,8 @@ pub struct IceAgent {
     reflexive: Vec<(SocketAddr, SocketAddr)>,
     /// Addresses that TURN servers forward from.
     relayed: Vec<SocketAddr>,
+    /// Where streams of the peer arrive.
+    listeners: Vec<SocketAddr>,
     gathering: Gathering,
     /// TURN servers may still give addresses.
     relays_awaited: bool,
@@ -40,6 +49,8 @@ pub struct IceAgent {
     remote: Option<IceCredentials>,
     /// Candidates that came before the credentials they belong to.
     early: Vec<Candidate>,
+    /// Candidates that wait until it is time for TCP.
+    held: Vec<Candidate>,
     /// Every address of the peer the inner agent knows of; bounds what it remembers.
     remotes: HashSet<SocketAddr>,
     /// Every address of ours the peer has told of; bounds the same.
@@ -76,11 +87,13 @@ impl IceAgent {
             bases: Vec::new(),
             reflexive: Vec::new(),
             relayed: Vec::new(),
+            listeners: Vec::new(),
             gathering: Gathering::default(),
             relays_awaited: false,
             gathering_told: true,
             remote: None,
             early: Vec::new(),
+            held: Vec::new(),
             remotes: HashSet::new(),
             mapped: HashSet::new(),
             selected: None,
@@ -155,7 +168,7 @@ impl IceAgent {
     /// The TURN server forwards no more. A pair over it is given up.
     pub fn remove_relayed(&mut self, now: Instant, relayed: SocketAddr) {
         self.relayed.retain(|address| *address != relayed);
-        self.remove_base(now, relayed);
+        self.remove_base(now, Transport::Udp, relayed);
     }
 
     /// Whether TURN servers may still give addresses; gathering is not complete before.
@@ -167,28 +180,35 @@ impl IceAgent {
     /// The socket with this address is of no use any more: its interface is gone. A pair over it is given up.
     pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
         self.bases.retain(|base| *base != address);
-        self.remove_base(now, address);
+        self.remove_base(now, Transport::Udp, address);
     }
 
-    fn remove_base(&mut self, now: Instant, address: SocketAddr) {
+    fn remove_base(&mut self, now: Instant, transport: Transport, address: SocketAddr) {
         let over_it: Vec<Candidate> = self
             .inner
             .local_candidates()
+            .filter(|candidate| tcp::transport_of(candidate.proto()) == transport)
             .filter(|candidate| self.base_of(candidate) == address)
             .collect();
         for candidate in over_it {
             self.inner.invalidate_candidate(&candidate);
         }
         self.reflexive.retain(|(_, base)| *base != address);
-        if self.selected.as_ref().is_some_and(|pair| pair.local == address) {
-            // Another host may reach the peer, who takes checks from anywhere with the right credentials.
-            self.selected = None;
-            self.consent = None;
-            self.tell(Event::Disconnected);
-            self.checking_since = Some(now);
-            self.state = State::Checking;
+        let is_base = |pair: &SelectedPair| pair.transport == transport && pair.local == address;
+        if self.selected.as_ref().is_some_and(is_base) {
+            self.interrupt(now);
         }
         self.run(now);
+    }
+
+    /// The selected pair is gone. Another one may reach the peer, who takes checks from anywhere with the right
+    /// credentials.
+    fn interrupt(&mut self, now: Instant) {
+        self.selected = None;
+        self.consent = None;
+        self.tell(Event::Disconnected);
+        self.checking_since = Some(now);
+        self.state = State::Checking;
     }
 
     /// Asks these STUN servers for server-reflexive candidates of all hosts so far; gathering completes with that.
@@ -220,13 +240,14 @@ impl IceAgent {
         self.checking_since = Some(now);
         self.set_state(State::Checking);
         for candidate in std::mem::take(&mut self.early) {
-            self.inner.add_remote_candidate(candidate);
+            self.pair(candidate);
         }
         self.run(now);
         Ok(())
     }
 
-    /// A candidate of the peer, `candidate:…`; an empty text ends them (RFC 8838 §14). Returns its address.
+    /// A candidate of the peer, `candidate:…`; an empty text ends them (RFC 8838 §14). Returns its address, if checks may
+    /// go there.
     ///
     /// # Errors
     /// If it cannot be used; nothing changes then, and it is no reason to end a call.
@@ -240,21 +261,26 @@ impl IceAgent {
             return Ok(None);
         }
         let candidate = candidate::parse(text)?;
+        if !self.takes(&candidate)? {
+            return Ok(None);
+        }
         let address = candidate.addr();
         if !self.admit(address) {
             return Err(CandidateError::TooMany);
         }
-        let known = |known: &Candidate| known.addr() == address && known.kind() == candidate.kind();
+        let known = |known: &Candidate| {
+            (known.addr(), known.kind(), known.proto()) == (address, candidate.kind(), candidate.proto())
+        };
         if self
             .inner
             .remote_candidates()
-            .chain(self.early.iter().cloned())
+            .chain(self.early.iter().chain(&self.held).cloned())
             .any(|other| known(&other))
         {
             return Ok(Some(address));
         }
         if self.remote.is_some() {
-            self.inner.add_remote_candidate(candidate);
+            self.pair(candidate);
             self.run(now);
         } else {
             self.early.push(candidate);
@@ -275,19 +301,28 @@ impl IceAgent {
             .filter(|known| known.kind() != CandidateKind::PeerReflexive)
             .filter(|known| {
                 let base = self.base_of(known);
-                self.bases.contains(&base) || self.relayed.contains(&base)
+                self.bases.contains(&base) || self.relayed.contains(&base) || self.is_for_streams(base)
             });
-        for candidate in known.map(|known| known.to_sdp_string()).collect::<Vec<_>>() {
+        for candidate in known.map(|known| tcp::signaled(&known)).collect::<Vec<_>>() {
             self.tell(Event::LocalCandidate(candidate));
         }
         self.gathering_told = false;
         self.run(now);
     }
 
-    /// A STUN datagram came from `remote` to `local`. Returns whether it was ours and authentic; everything else is
-    /// dropped without a trace in the agent.
-    pub fn handle_input(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, data: &[u8]) -> bool {
-        if let Some(answer) = self.gathering.handle_input(local, remote, data) {
+    /// A STUN datagram, or a frame of a stream, came from `remote` to `local`. Returns whether it was ours and authentic;
+    /// everything else is dropped without a trace in the agent.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        data: &[u8],
+    ) -> bool {
+        if transport == Transport::Udp
+            && let Some(answer) = self.gathering.handle_input(local, remote, data)
+        {
             if let Some(reflexive) = answer {
                 self.add_reflexive(reflexive);
             }
@@ -300,6 +335,10 @@ impl IceAgent {
         let Ok(message) = StunMessage::parse(data) else {
             return false;
         };
+        if transport == Transport::Stream && message.is_binding_request() && !self.is_time_for_tcp(now) {
+            // It comes again.
+            return self.inner.accepts_message(&message);
+        }
         let mapped = message
             .mapped_address()
             .filter(|_| message.is_successful_binding_response());
@@ -307,8 +346,9 @@ impl IceAgent {
             return false;
         }
         let response = message.is_successful_binding_response();
+        let protocol = self.protocol_at(transport, local);
         let packet = StunPacket {
-            proto: Protocol::Udp,
+            proto: protocol,
             source: remote,
             destination: local,
             message,
@@ -319,7 +359,7 @@ impl IceAgent {
         self.remotes.insert(remote);
         self.mapped.extend(mapped);
         if response {
-            self.answered(now, local, remote);
+            self.answered(now, protocol, local, remote);
         }
         if self.selected.as_ref().is_some_and(|pair| pair.remote == remote) {
             self.heard(now);
@@ -357,47 +397,9 @@ impl IceAgent {
             .min()
     }
 
-    /// When something ends if nothing is heard.
-    fn deadline(&self) -> Option<Instant> {
-        let silent = self.consent.filter(|_| self.state == State::Connected);
-        [
-            self.consent_expires(),
-            self.checking_ends(),
-            self.relays_due(),
-            silent.map(|consent| self.silent(consent)),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    fn consent_expires(&self) -> Option<Instant> {
-        self.consent
-            .map(|consent| consent.expires(self.settings.consent_timeout))
-    }
-
-    fn consent_overdue(&self) -> Option<Instant> {
-        self.consent
-            .and_then(|consent| consent.overdue(self.settings.consent_interval))
-    }
-
-    fn checking_ends(&self) -> Option<Instant> {
-        let since = self.checking_since.filter(|_| self.state == State::Checking)?;
-        Some(since + self.settings.checking_timeout)
-    }
-
-    /// Until when gathering waits for TURN servers.
-    fn relays_due(&self) -> Option<Instant> {
-        let deadline = self.gathering.deadline()?;
-        (self.relays_awaited && !self.gathering_told).then_some(deadline)
-    }
-
-    fn silent(&self, consent: Consent) -> Instant {
-        consent.silent(self.settings.disconnected_timeout)
-    }
-
     /// Lets the inner agent, the gathering and the clocks do what is due, and takes what they have to say.
     fn run(&mut self, now: Instant) {
+        self.pair_held(now);
         for _ in 0..MAX_STEPS {
             if self.inner.poll_timeout().is_none_or(|due| now < due) {
                 break;
@@ -420,6 +422,7 @@ impl IceAgent {
             // RFC 7675 §5.1: after consent has expired the endpoint "MUST cease transmission".
             if self.state != State::Failed {
                 self.outputs.push_back(Output::Transmit(Transmit {
+                    transport: tcp::transport_of(transmit.proto),
                     local: transmit.source,
                     remote: transmit.destination,
                     data: transmit.contents.into(),
@@ -428,49 +431,22 @@ impl IceAgent {
         }
         while let Some(event) = self.inner.poll_event() {
             if let IceAgentEvent::NominatedSend {
-                source, destination, ..
+                proto,
+                source,
+                destination,
             } = event
             {
-                self.select(now, source, destination);
+                self.select(now, proto, source, destination);
             }
         }
-    }
-
-    /// Moves on where a deadline has passed.
-    fn watch(&mut self, now: Instant) {
-        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| now >= deadline);
-        if passed(self.checking_ends()) {
-            return self.fail();
-        }
-        if passed(self.consent_expires()) {
-            if self.state != State::Checking {
-                return self.fail();
-            }
-            // The pair of before a restart; the new checks go on.
-            self.selected = None;
-            self.consent = None;
-        }
-        if passed(self.consent_overdue()) {
-            self.inner.set_max_stun_rto(URGENT_INTERVAL);
-            self.consent.iter_mut().for_each(Consent::hurry);
-        }
-        if self.state == State::Connected && passed(self.consent.map(|consent| self.silent(consent))) {
-            self.set_state(State::Disconnected);
-        }
-    }
-
-    fn fail(&mut self) {
-        self.selected = None;
-        self.consent = None;
-        self.set_state(State::Failed);
     }
 
     /// A check of ours was answered on this pair.
-    fn answered(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
+    fn answered(&mut self, now: Instant, protocol: Protocol, local: SocketAddr, remote: SocketAddr) {
         // RFC 8445 §12.1: before nomination, data may be sent on any valid pair. The controlled side gains Ta by it, and
         // after a restart nobody has to wait on a pair that may be dead.
         if (self.selected.is_none() || self.former) && self.inner.has_viable_remote_candidate(remote) {
-            self.select(now, local, remote);
+            self.select(now, protocol, local, remote);
         }
         let responses = self.inner.nominated_pair_responses_received().unwrap_or_default();
         if let Some(consent) = &mut self.consent
@@ -481,14 +457,15 @@ impl IceAgent {
         }
     }
 
-    fn select(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
+    fn select(&mut self, now: Instant, protocol: Protocol, local: SocketAddr, remote: SocketAddr) {
         if self.state == State::Failed {
             return;
         }
+        let transport = tcp::transport_of(protocol);
         let same = self
             .selected
             .as_ref()
-            .is_some_and(|pair| (pair.local, pair.remote) == (local, remote));
+            .is_some_and(|pair| (pair.transport, pair.local, pair.remote) == (transport, local, remote));
         self.consent = Some(Consent::new(now));
         self.former = false;
         if same && self.state == State::Connected {
@@ -497,15 +474,20 @@ impl IceAgent {
         let kind = self
             .inner
             .remote_candidates()
-            .find(|known| known.addr() == remote)
+            .find(|known| known.addr() == remote && known.proto() == protocol)
             .map(|known| known.kind());
         let ours = if self.relayed.contains(&local) {
             "relay"
         } else {
             "host"
         };
-        let kinds = format!("{ours}/{}", kind.map_or("prflx", kind_name));
+        let over = match transport {
+            Transport::Udp => "",
+            Transport::Stream => " tcp",
+        };
+        let kinds = format!("{ours}/{}{over}", kind.map_or("prflx", kind_name));
         self.selected = Some(SelectedPair {
+            transport,
             local,
             remote,
             kinds,
@@ -526,7 +508,7 @@ impl IceAgent {
 
     fn add_local(&mut self, candidate: Candidate) {
         if let Some(added) = self.inner.add_local_candidate(candidate) {
-            let text = added.to_sdp_string();
+            let text = tcp::signaled(added);
             self.tell(Event::LocalCandidate(text));
         }
     }
@@ -559,6 +541,7 @@ impl IceAgent {
     fn forget_checks(&mut self, ours: is::IceCreds) {
         self.inner.ice_restart(ours, true);
         self.former = self.selected.is_some();
+        self.held.clear();
         self.remotes.clear();
         self.mapped.clear();
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use is::{Candidate, CandidateKind, Protocol};
+use str0m_proto::TcpType;
 
 /// Longest candidate that is read, bytes; real ones have about 150.
 const MAX_LENGTH: usize = 512;
@@ -16,8 +17,8 @@ pub enum CandidateError {
     /// A host name; only addresses are used, and what [`mdns`](super::mdns) makes of names.
     #[error("the candidate has a host name instead of an address")]
     HostName,
-    /// Not UDP.
-    #[error("the candidate is not for UDP")]
+    /// Neither UDP nor one end of a TCP connection, or TCP where it is not used.
+    #[error("the candidate is for a transport that is not used")]
     OtherTransport,
     /// An address nobody can be reached at: unspecified, multicast, broadcast, link-local, or port 0.
     #[error("the candidate's address cannot be used")]
@@ -39,8 +40,9 @@ pub fn parse(text: &str) -> Result<Candidate, CandidateError> {
         return Err(CandidateError::HostName);
     }
     let candidate = Candidate::from_sdp_string(text).map_err(|_| CandidateError::Malformed)?;
-    if candidate.proto() != Protocol::Udp {
-        return Err(CandidateError::OtherTransport);
+    match (candidate.proto(), candidate.tcptype()) {
+        (Protocol::Udp, _) | (Protocol::Tcp, Some(TcpType::Active | TcpType::Passive)) => {}
+        _ => return Err(CandidateError::OtherTransport),
     }
     if !is_usable(candidate.addr()) {
         return Err(CandidateError::BadAddress);
@@ -99,6 +101,11 @@ mod tests {
         };
         assert_eq!(with("udp", "6a1f8f0e.local 50123"), Err(CandidateError::HostName));
         assert_eq!(with("tcp", "192.0.2.17 9"), Err(CandidateError::OtherTransport));
+        let simultaneous = "candidate:1 1 tcp 1518280447 192.0.2.17 5000 typ host tcptype so";
+        assert_eq!(
+            parse(simultaneous).map(|_| ()),
+            Err(CandidateError::OtherTransport)
+        );
         assert_eq!(with("udp", "224.0.0.1 5000"), Err(CandidateError::BadAddress));
         assert_eq!(
             with("udp", "255.255.255.255 5000"),

@@ -9,6 +9,7 @@ use stun_proto::types::message::{
 };
 
 use super::interface::{Settings, Transmit};
+use super::relay::Transport;
 
 /// Asks every STUN server from every local address, once, and collects the answers.
 #[derive(Debug, Default)]
@@ -131,6 +132,7 @@ impl Gathering {
             request.rto *= 2;
             request.left -= 1;
             Transmit {
+                transport: Transport::Udp,
                 local: request.base,
                 remote: request.server,
                 data: request.message.clone(),

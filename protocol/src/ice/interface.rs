@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::consent::{CONSENT_INTERVAL, CONSENT_TIMEOUT, DISCONNECTED_TIMEOUT};
+use super::relay::Transport;
 
 /// RFC 8445 §14.2: all transactions together go out no more often than once every 5 ms. Nothing here needs it longer.
 const TA: Duration = Duration::from_millis(5);
@@ -20,6 +21,9 @@ const STUN_REQUESTS: u32 = 7;
 const MAX_PAIRS: usize = 100;
 /// Candidates taken from a peer, signaled and peer-reflexive together; with ours they make the pairs.
 const MAX_REMOTE_CANDIDATES: usize = 32;
+
+/// Enough for a check over UDP, its first repetition and a round trip of 200 ms.
+const TCP_AFTER: Duration = Duration::from_millis(500);
 
 /// The timing of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Settings {
     pub max_remote_candidates: usize,
     /// The peer sees and reaches us by TURN servers alone, and learns no other address of ours.
     pub relay_only: bool,
+    /// TCP is tried if no pair over UDP works so long after checks began (RFC 6544); `None` where it never is.
+    pub tcp_after: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -62,14 +68,17 @@ impl Default for Settings {
             max_pairs: MAX_PAIRS,
             max_remote_candidates: MAX_REMOTE_CANDIDATES,
             relay_only: false,
+            tcp_after: Some(TCP_AFTER),
         }
     }
 }
 
-/// A datagram to send.
+/// A datagram to send, or a frame of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// From this local address.
+    /// How.
+    pub transport: Transport,
+    /// From this local address; port 9 stands for any port of it.
     pub local: SocketAddr,
     /// To this address.
     pub remote: SocketAddr,
@@ -80,11 +89,13 @@ pub struct Transmit {
 /// The pair in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectedPair {
-    /// Our address.
+    /// Datagrams, or frames of a stream.
+    pub transport: Transport,
+    /// Our address; port 9 stands for that of a stream we have opened.
     pub local: SocketAddr,
     /// The peer's.
     pub remote: SocketAddr,
-    /// Candidate types, such as `host/host`.
+    /// Candidate types, such as `host/host`; ` tcp` follows where it is a stream.
     pub kinds: String,
     /// Round trip of the last answered check.
     pub rtt: Option<Duration>,

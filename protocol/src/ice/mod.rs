@@ -1,9 +1,9 @@
 //! Interactive Connectivity Establishment (RFC 8445) with trickling (RFC 8838) and consent (RFC 7675).
 //!
 //! Reading order: [`credentials`], [`candidate`] (what is signaled), [`server_uri`] (where the servers are), [`gathering`]
-//! (server-reflexive candidates), [`relay`] (relayed ones), [`mdns`] (the peer's hidden ones),
-//! [`consent`] (is the peer still there?), [`interface`] (settings, events, outputs), [`agent`] (the machine an actor
-//! drives; the checks themselves are done by crate `is`).
+//! (server-reflexive candidates), [`relay`] (relayed ones), [`mdns`] (the peer's hidden ones), [`framing`] (streams to the
+//! peer), [`consent`] (is the peer still there?), [`interface`] (settings, events, outputs), [`agent`] (the machine an
+//! actor drives; the checks themselves are done by crate `is`).
 //!
 //! ```text
 //!             set_remote_credentials      a pair answers           nothing heard
@@ -17,15 +17,17 @@ pub mod agent;
 pub mod candidate;
 pub mod consent;
 pub mod credentials;
+pub mod framing;
 pub mod gathering;
 pub mod interface;
 pub mod mdns;
 pub mod relay;
 pub mod server_uri;
 
-pub use agent::IceAgent;
+pub use agent::{ANY_PORT, IceAgent};
 pub use candidate::CandidateError;
 pub use credentials::{CredentialsError, IceCredentials};
+pub use framing::{Deframer, frame};
 pub use gathering::reaches;
 pub use interface::{Event, Output, SelectedPair, Settings, State, Transmit};
 pub use mdns::{Names, NamesOutput};

@@ -35,7 +35,7 @@ const LAST_WAIT: u32 = 4;
 
 turn_client_proto::impl_client!(TurnClient, (Udp, TurnClientUdp), (Tcp, TurnClientTcp));
 
-/// How a server is reached.
+/// How a server, or the peer, is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// Datagrams.

@@ -13,7 +13,11 @@ use stun_proto::types::message::{Message, MessageWrite, MessageWriteExt, Message
 
 use super::*;
 
+mod link;
 mod relayed;
+mod tcp;
+
+use link::{Flight, Link, Peer, Stream};
 
 const STUN_SERVER: &str = "198.51.100.1:3478";
 const OUTSIDE: &str = "203.0.113.9:61000";
@@ -24,216 +28,6 @@ fn ms(n: u64) -> Duration {
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
-}
-
-/// What is on its way.
-enum Flight {
-    Datagram {
-        from: SocketAddr,
-        to: SocketAddr,
-        data: Vec<u8>,
-    },
-    Candidate {
-        to: usize,
-        text: String,
-    },
-}
-
-struct Peer {
-    agent: IceAgent,
-    credentials: IceCredentials,
-    addresses: Vec<SocketAddr>,
-    heard: Vec<(Duration, Event)>,
-    sent: usize,
-}
-
-impl Peer {
-    fn heard(&self, wanted: impl Fn(&Event) -> bool) -> Option<Duration> {
-        self.heard
-            .iter()
-            .find(|(_, event)| wanted(event))
-            .map(|(at, _)| *at)
-    }
-
-    fn selected(&self) -> Option<Duration> {
-        self.heard(|event| matches!(event, Event::Selected(_)))
-    }
-}
-
-/// `a ══ loss, delay, jitter ══ b`, with signaling that never loses anything.
-struct Link {
-    start: Instant,
-    now: Instant,
-    rng: ChaCha8Rng,
-    loss: f64,
-    delay: Duration,
-    jitter: Duration,
-    down: bool,
-    flights: Vec<(Instant, Flight)>,
-    peers: [Peer; 2],
-}
-
-impl Link {
-    fn new(seed: u64) -> Self {
-        let start = Instant::now();
-        let peer = |host: &str, controlling| {
-            let ufrag = format!("seed{seed}{controlling}");
-            let credentials = IceCredentials {
-                ufrag,
-                ..IceCredentials::generate()
-            };
-            let agent = IceAgent::new(Settings::default(), credentials.clone(), controlling, start);
-            Peer {
-                agent,
-                credentials,
-                addresses: vec![address(host)],
-                heard: Vec::new(),
-                sent: 0,
-            }
-        };
-        Link {
-            start,
-            now: start,
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            loss: 0.0,
-            delay: Duration::from_micros(100),
-            jitter: Duration::ZERO,
-            down: false,
-            flights: Vec::new(),
-            peers: [peer("192.0.2.1:5000", true), peer("192.0.2.2:6000", false)],
-        }
-    }
-
-    fn loss(self, loss: f64) -> Self {
-        Link { loss, ..self }
-    }
-
-    fn delay(self, delay: Duration, jitter: Duration) -> Self {
-        Link {
-            delay,
-            jitter,
-            ..self
-        }
-    }
-
-    /// Exchanges credentials and begins.
-    fn connect(mut self) -> Self {
-        let credentials = [0, 1].map(|index: usize| self.peers[index].credentials.clone());
-        for (index, peer) in self.peers.iter_mut().enumerate() {
-            for address in peer.addresses.clone() {
-                peer.agent.add_host(self.now, address);
-            }
-            peer.agent.gather(self.now, &[]);
-            peer.agent
-                .set_remote_credentials(self.now, credentials[1 - index].clone())
-                .unwrap();
-        }
-        self.drain();
-        self
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.now - self.start
-    }
-
-    fn drain(&mut self) {
-        for index in 0..2 {
-            while let Some(output) = self.peers[index].agent.poll_output() {
-                match output {
-                    Output::Transmit(Transmit { local, remote, data }) => {
-                        self.peers[index].sent += 1;
-                        self.send(local, remote, data);
-                    }
-                    Output::Event(event) => {
-                        if let Event::LocalCandidate(text) = &event {
-                            let flight = Flight::Candidate {
-                                to: 1 - index,
-                                text: text.clone(),
-                            };
-                            self.flights.push((self.now + self.delay, flight));
-                        }
-                        let at = self.elapsed();
-                        self.peers[index].heard.push((at, event));
-                    }
-                }
-            }
-        }
-    }
-
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, data: Vec<u8>) {
-        if self.down || self.rng.gen_bool(self.loss) {
-            return;
-        }
-        let late = self.jitter.mul_f64(self.rng.r#gen());
-        let arrival = self.now + self.delay + late;
-        let flight = if to == address(STUN_SERVER) {
-            let request = Message::from_bytes(&data).unwrap();
-            let mut response = Message::builder_success(&request, MessageWriteVec::new());
-            let mapped = XorMappedAddress::new(address(OUTSIDE), request.transaction_id());
-            response.add_attribute(&mapped).unwrap();
-            Flight::Datagram {
-                from: to,
-                to: from,
-                data: response.finish(),
-            }
-        } else {
-            Flight::Datagram { from, to, data }
-        };
-        self.flights.push((arrival, flight));
-    }
-
-    fn deliver(&mut self, flight: Flight) {
-        match flight {
-            Flight::Datagram { from, to, data } => {
-                if let Some(peer) = self.peers.iter_mut().find(|peer| peer.addresses.contains(&to)) {
-                    peer.agent.handle_input(self.now, to, from, &data);
-                }
-            }
-            Flight::Candidate { to, text } => {
-                let _ = self.peers[to].agent.add_remote_candidate(self.now, &text);
-            }
-        }
-    }
-
-    /// Runs for a time, or until something is so.
-    fn run(&mut self, limit: Duration, done: impl Fn(&Link) -> bool) -> bool {
-        let end = self.now + limit;
-        loop {
-            self.drain();
-            if done(self) {
-                return true;
-            }
-            let timers = self.peers.iter_mut().filter_map(|peer| peer.agent.next_timeout());
-            let next = timers
-                .chain(self.flights.iter().map(|(at, _)| *at))
-                .min()
-                .unwrap_or(end);
-            if next > end {
-                self.now = end;
-                return false;
-            }
-            self.now = self.now.max(next);
-            let (due, later) = std::mem::take(&mut self.flights)
-                .into_iter()
-                .partition(|(at, _)| *at <= self.now);
-            self.flights = later;
-            let mut due: Vec<(Instant, Flight)> = due;
-            due.sort_by_key(|(at, _)| *at);
-            due.into_iter().for_each(|(_, flight)| self.deliver(flight));
-            let now = self.now;
-            self.peers
-                .iter_mut()
-                .for_each(|peer| peer.agent.handle_timeout(now));
-        }
-    }
-
-    fn run_for(&mut self, limit: Duration) {
-        self.run(limit, |_| false);
-    }
-
-    fn both_selected(&self) -> bool {
-        self.peers.iter().all(|peer| peer.agent.selected().is_some())
-    }
 }
 
 #[test]
@@ -644,7 +438,7 @@ proptest! {
     #[test]
     fn random_bytes_are_ignored(data in prop::collection::vec(any::<u8>(), 0..200)) {
         let (mut agent, _, now) = checking_agent();
-        prop_assert!(!agent.handle_input(now, address("192.0.2.1:5000"), address("192.0.2.2:6000"), &data));
+        prop_assert!(!agent.handle_input(now, Transport::Udp, address("192.0.2.1:5000"), address("192.0.2.2:6000"), &data));
         prop_assert_eq!(agent.poll_output(), None);
     }
 
@@ -665,7 +459,7 @@ proptest! {
             let length = u16::try_from(check.len() - 20).unwrap().to_be_bytes();
             check[2..4].copy_from_slice(&length);
         }
-        prop_assert!(!agent.handle_input(now, address("192.0.2.1:5000"), address("192.0.2.2:6000"), &check));
+        prop_assert!(!agent.handle_input(now, Transport::Udp, address("192.0.2.1:5000"), address("192.0.2.2:6000"), &check));
         prop_assert_eq!(agent.selected(), None);
     }
 }

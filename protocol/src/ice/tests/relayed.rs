@@ -59,7 +59,7 @@ fn who_wants_to_be_seen_by_its_relay_alone_is() {
     assert!(
         !first
             .agent
-            .handle_input(now, host, address("192.0.2.2:6000"), &stray)
+            .handle_input(now, Transport::Udp, host, address("192.0.2.2:6000"), &stray)
     );
     assert_eq!(first.sent, sent);
 }
