@@ -13,6 +13,7 @@ use roomrtc_media::video_codec::{Codec, Encoder, EncoderSettings};
 use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
 use roomrtc_protocol::congestion::estimator::EstimatorSettings;
 use roomrtc_protocol::dtls_record::guard;
+use roomrtc_protocol::rtcp::reporter::KeyFramesBy;
 use roomrtc_protocol::rtp::payload::PayloadFormat;
 use roomrtc_protocol::rtp::receiver::{Medium, ReceiverSettings};
 use roomrtc_protocol::rtp::routing::Route;
@@ -239,6 +240,14 @@ pub(super) fn video_receiver(config: &Config, negotiated: &NegotiatedVideo) -> R
 /// The peer's stream, if it announced one.
 pub(super) fn ssrc(sources: &[Source]) -> Option<u32> {
     sources.first().map(|source| source.ssrc)
+}
+
+/// The peer's only way, where it has one.
+pub(super) fn key_frames_by(negotiated: &NegotiatedVideo) -> KeyFramesBy {
+    match (negotiated.pli, negotiated.fir) {
+        (false, true) => KeyFramesBy::IntraRequest,
+        (true, _) | (false, false) => KeyFramesBy::PictureLoss,
+    }
 }
 
 pub(super) fn estimator(config: &Config) -> EstimatorSettings {

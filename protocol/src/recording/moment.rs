@@ -96,7 +96,7 @@ macro_rules! beside {
     )*};
 }
 
-beside!(u32, u64);
+beside!(u8, u32, u64);
 
 impl Moments for (Instant, u64) {
     type Plain = (i64, u64);

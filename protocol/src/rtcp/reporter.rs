@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::stream::{Figures, StreamSettings};
+pub use self::stream::{Figures, KeyFramesBy, StreamSettings};
 
 use self::stream::Stream;
 use super::packet::{ReportBlock, RtcpPacket, SenderInfo, parse_compound, write_compound};
@@ -205,16 +205,19 @@ impl Reporter {
 
     /// Asks the peer to send packets again.
     pub fn request_resend(&mut self, kind: MediaKind, sequences: Vec<u16>) {
-        self.request(kind, |sender, media| RtcpPacket::Nack {
-            sender,
+        self.request(kind, |stream, media| RtcpPacket::Nack {
+            sender: stream.settings.local,
             media,
             sequences,
         });
     }
 
     /// Asks the peer for a key frame.
-    pub fn request_key_frame(&mut self, kind: MediaKind) {
-        self.request(kind, |sender, media| RtcpPacket::PictureLoss { sender, media });
+    pub fn request_key_frame(&mut self, now: Instant, kind: MediaKind) {
+        let round_trip = self.round_trip;
+        self.request(kind, |stream, media| {
+            stream.key_frame_request(now, media, round_trip)
+        });
     }
 
     /// Packets of the transport came.
@@ -299,7 +302,7 @@ impl Reporter {
         self.round_trip
     }
 
-    fn request(&mut self, kind: MediaKind, make: impl FnOnce(u32, u32) -> RtcpPacket) {
+    fn request(&mut self, kind: MediaKind, make: impl FnOnce(&mut Stream, u32) -> RtcpPacket) {
         let Some(at) = self
             .streams
             .iter()
@@ -307,9 +310,12 @@ impl Reporter {
         else {
             return;
         };
-        let StreamSettings { local, remote, .. } = self.streams[at].settings;
-        let Some(remote) = remote else { return };
-        self.transmit_early(at, make(local, remote));
+        let stream = &mut self.streams[at];
+        let Some(media) = stream.settings.remote else {
+            return;
+        };
+        let packet = make(stream, media);
+        self.transmit_early(at, packet);
     }
 
     /// Feedback is about the whole transport; it goes under the name of one stream, that of the camera if there is one.

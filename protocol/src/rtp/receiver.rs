@@ -149,7 +149,7 @@ pub enum Output {
     Sound(ReceivedSound),
     /// Ask the peer for these packets again (NACK).
     RequestResend(Vec<u16>),
-    /// Ask the peer for a key frame (PLI).
+    /// Ask the peer for a key frame.
     RequestKeyFrame,
     /// Tell the peer that these packets came; no more than [`ARRIVALS`] at a time, the others count as lost.
     Arrived(Vec<Arrival>),

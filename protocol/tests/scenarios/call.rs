@@ -312,7 +312,7 @@ impl Call {
                     }
                     receiver::Output::RequestKeyFrame => {
                         self.plis += 1;
-                        self.ben.request_key_frame(kind);
+                        self.ben.request_key_frame(self.now, kind);
                     }
                     receiver::Output::Arrived(arrivals) => self.ben.arrived(self.now, &arrivals),
                 }

@@ -56,7 +56,7 @@ const REPAIRS: &str = "
                 keys: report.keyFramesDecoded, wanted: report.pliCount };
         if (report.type === 'outbound-rtp')
             said.out = { asked: report.nackCount, resent: report.retransmittedPacketsSent, by: report.rtxSsrc,
-                keys: report.keyFramesEncoded, wanted: report.pliCount };
+                keys: report.keyFramesEncoded, wanted: report.pliCount, fir: report.firCount };
     });
     return said;";
 
@@ -73,6 +73,23 @@ const ASK_FOR_A_KEY_FRAME: &str = "
     receiver.transform = new RTCRtpScriptTransform(worker, {});
     await ready;
     worker.postMessage('ask');";
+
+/// Takes these lines (a regular expression) out of both descriptions on their way.
+fn without(lines: &str) -> String {
+    format!(
+        "const cut = (sdp) => sdp.replace(/^(?:{lines})\\r\\n/gm, '');
+         const {{ send }} = WebSocket.prototype;
+         WebSocket.prototype.send = function (text) {{
+             const message = JSON.parse(text);
+             if (message.sdp) message.sdp = cut(message.sdp);
+             send.call(this, JSON.stringify(message));
+         }};
+         const {{ setRemoteDescription }} = RTCPeerConnection.prototype;
+         RTCPeerConnection.prototype.setRemoteDescription = function ({{ type, sdp }}) {{
+             return setRemoteDescription.call(this, {{ type, sdp: cut(sdp) }});
+         }};"
+    )
+}
 
 /// So that a key frame tells of a request.
 const NO_KEY_FRAME_UNASKED: [&str; 4] = [
@@ -185,6 +202,28 @@ fn who_needs_a_key_frame_asks_for_it_and_gets_it() -> Result<()> {
                     .into_iter()
                     .all(|what| number(said, [way, what]) > number(&before, [way, what]))
             })?;
+        }
+        both_hear_and_see(ana, browser)
+    })
+}
+
+#[test]
+fn where_intra_requests_are_the_only_way_they_are_obeyed() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &NO_KEY_FRAME_UNASKED)?;
+    let mut browser = Browser::start()?;
+    browser.prepare(&without("a=rtcp-fb:\\S+ nack pli"))?;
+    in_both_roles(&mut ana, &mut browser, &url, |ana, browser, _| {
+        both_hear_and_see(ana, browser)?;
+        for _ in 0..2 {
+            let before = browser.run(REPAIRS)?;
+            ana.order(&json!({"do": "crash", "actor": "call/decoder/video", "how": "forget"}))?;
+            let after = browser.wait_until("a key frame after a request", REPAIRS, |said| {
+                ["fir", "keys"]
+                    .into_iter()
+                    .all(|what| number(said, ["out", what]) > number(&before, ["out", what]))
+            })?;
+            ensure!(number(&after, ["out", "wanted"]) == 0.0, "{after}");
         }
         both_hear_and_see(ana, browser)
     })

@@ -84,19 +84,20 @@ impl Tree {
             )
         });
         let pictures = local.video().zip(video).map(|(ours, theirs)| {
-            let format = recipes::payload_format(theirs.codec);
-            StreamSettings::new(
-                MediaKind::Video,
-                format,
-                ours.ssrc,
+            let (format, ssrc) = (
+                recipes::payload_format(theirs.codec),
                 recipes::ssrc(&theirs.sources),
-            )
+            );
+            StreamSettings {
+                key_frames_by: recipes::key_frames_by(theirs),
+                ..StreamSettings::new(MediaKind::Video, format, ours.ssrc, ssrc)
+            }
         });
         // The peer's stream is known once it comes.
-        let screen = local
-            .screen()
-            .filter(|_| video.is_some())
-            .map(|ours| StreamSettings::new(MediaKind::Screen, PayloadFormat::Vp8, ours.ssrc, None));
+        let screen = local.screen().zip(video).map(|(ours, theirs)| StreamSettings {
+            key_frames_by: recipes::key_frames_by(theirs),
+            ..StreamSettings::new(MediaKind::Screen, PayloadFormat::Vp8, ours.ssrc, None)
+        });
         RtcpReporterSetup {
             settings: ReporterSettings {
                 cname: local.cname().into(),

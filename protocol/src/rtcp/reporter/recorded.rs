@@ -55,7 +55,7 @@ impl Recorded for Reporter {
             Input::Received(kind, ssrc, figures) => self.received(at, kind, ssrc, figures),
             Input::Captured(kind, captured) => self.captured(kind, captured),
             Input::RequestResend(kind, sequences) => self.request_resend(kind, sequences),
-            Input::RequestKeyFrame(kind) => self.request_key_frame(kind),
+            Input::RequestKeyFrame(kind) => self.request_key_frame(at, kind),
             Input::Arrived(arrivals) => self.arrived(at, &arrivals),
             Input::Delivered(packets) => self.delivered(at, &packets),
             Input::Goodbye => self.goodbye(at),

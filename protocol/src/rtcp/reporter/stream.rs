@@ -1,11 +1,11 @@
 //! One medium of a call, as its reports speak of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::MediaKind;
-use crate::rtcp::packet::ReportBlock;
+use crate::rtcp::packet::{ReportBlock, RtcpPacket};
 use crate::rtp::payload::PayloadFormat;
 use crate::rtp::receiver::Captured;
 use crate::rtp::sender::SentFigures;
@@ -22,6 +22,19 @@ pub struct StreamSettings {
     pub remote: Option<u32>,
     /// Ticks of its media clock a second.
     pub clock_rate: u32,
+    /// How the peer is asked for a key frame.
+    pub key_frames_by: KeyFramesBy,
+}
+
+/// A request for a key frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyFramesBy {
+    /// A picture loss indication (RFC 4585 §6.3.1).
+    #[default]
+    PictureLoss,
+    /// A full intra request (RFC 5104 §4.3.1).
+    IntraRequest,
 }
 
 impl StreamSettings {
@@ -32,6 +45,7 @@ impl StreamSettings {
             local,
             remote,
             clock_rate: format.clock_rate(),
+            key_frames_by: KeyFramesBy::default(),
         }
     }
 }
@@ -73,6 +87,9 @@ pub(super) struct Stream {
     /// What it told of a frame before that.
     pub(super) captured: Option<Captured>,
     pub(super) last_intra_request: Option<u8>,
+    /// The number of our last one, and when it was asked for first.
+    #[serde(with = "crate::recording::moment")]
+    pub(super) own_intra_request: Option<(u8, Instant)>,
 }
 
 impl Stream {
@@ -87,7 +104,39 @@ impl Stream {
             last_sender_report: None,
             captured: None,
             last_intra_request: None,
+            own_intra_request: None,
         }
+    }
+
+    /// Asks for a key frame of the peer's stream `media`.
+    pub(super) fn key_frame_request(
+        &mut self,
+        now: Instant,
+        media: u32,
+        round_trip: Option<Duration>,
+    ) -> RtcpPacket {
+        let sender = self.settings.local;
+        match self.settings.key_frames_by {
+            KeyFramesBy::PictureLoss => RtcpPacket::PictureLoss { sender, media },
+            KeyFramesBy::IntraRequest => RtcpPacket::FullIntraRequest {
+                sender,
+                requests: vec![(media, self.intra_request_number(now, round_trip))],
+            },
+        }
+    }
+
+    /// RFC 5104 §4.3.1.2: "A repetition SHALL NOT increase the sequence number", and within a round trip a request can be
+    /// nothing else. Later the key frame may have been lost in place of the request, and a sender obeys each number once.
+    fn intra_request_number(&mut self, now: Instant, round_trip: Option<Duration>) -> u8 {
+        let number = match self.own_intra_request {
+            Some((number, asked)) if round_trip > Some(now.saturating_duration_since(asked)) => {
+                return number;
+            }
+            Some((number, _)) => number.wrapping_add(1),
+            None => 0,
+        };
+        self.own_intra_request = Some((number, now));
+        number
     }
 
     /// The rate at which payload was sent since the last report, bit/s; `None` at the first.

@@ -160,8 +160,8 @@ fn requests_reach_the_sender() {
     let now = Instant::now();
     let (mut ana, mut ben) = (reporter(now, OURS, THEIRS), reporter(now, THEIRS, OURS));
     ben.request_resend(MediaKind::Video, vec![65_535, 0]);
-    ben.request_key_frame(MediaKind::Video);
-    ben.request_key_frame(MediaKind::Audio); // not in this call
+    ben.request_key_frame(now, MediaKind::Video);
+    ben.request_key_frame(now, MediaKind::Audio); // not in this call
     for datagram in transmitted(&mut ben) {
         ana.handle_datagram(now, &datagram).unwrap();
     }
@@ -178,6 +178,52 @@ fn requests_reach_the_sender() {
             }
         ]
     );
+}
+
+/// The numbers of the intra requests in what was transmitted.
+fn intra_requests(reporter: &mut Reporter) -> Vec<u8> {
+    transmitted(reporter)
+        .iter()
+        .flat_map(|datagram| parse_compound(datagram).unwrap())
+        .filter_map(|packet| match packet {
+            RtcpPacket::FullIntraRequest { requests, .. } => Some(requests),
+            RtcpPacket::PictureLoss { .. } => panic!("the peer takes none"),
+            _ => None,
+        })
+        .flatten()
+        .map(|(ssrc, number)| {
+            assert_eq!(ssrc, THEIRS);
+            number
+        })
+        .collect()
+}
+
+#[test]
+fn a_peer_that_takes_only_intra_requests_gets_a_number_for_each_and_the_same_within_a_round_trip() {
+    let start = Instant::now();
+    let mut ana = reporter(start, OURS, THEIRS);
+    ana.streams[0].settings.key_frames_by = KeyFramesBy::IntraRequest;
+    // Nothing tells a repetition while the round trip is not known.
+    for _ in 0..2 {
+        ana.request_key_frame(start, MediaKind::Video);
+    }
+    ana.round_trip = Some(ms(100));
+    for at in [99, 100, 199, 200, 5000] {
+        ana.request_key_frame(start + ms(at), MediaKind::Video);
+    }
+    assert_eq!(intra_requests(&mut ana), [0, 1, 1, 2, 2, 3, 4]);
+
+    for n in 5..257 {
+        ana.request_key_frame(start + ms(5000 + n * 100), MediaKind::Video);
+    }
+    let numbers = intra_requests(&mut ana);
+    assert_eq!((numbers[250], numbers[251]), (255, 0), "8 bits");
+
+    let mut ben = reporter(start, THEIRS, OURS);
+    ana.request_key_frame(start + ms(60_000), MediaKind::Video);
+    ben.handle_datagram(start, &transmitted(&mut ana)[0]).unwrap();
+    let kind = MediaKind::Video;
+    assert_eq!(outputs(&mut ben), [Output::ForceKeyFrame { kind }]);
 }
 
 #[test]
@@ -308,7 +354,7 @@ fn where_it_was_agreed_requests_and_feedback_go_without_a_report_in_front() {
         reduced_size: true,
         ..reporter(now, OURS, THEIRS).settings
     });
-    ana.request_key_frame(MediaKind::Video);
+    ana.request_key_frame(now, MediaKind::Video);
     ana.arrived(now, &arrivals(0..3, now));
     ana.handle_timeout(now);
     let sizes: Vec<usize> = transmitted(&mut ana)
