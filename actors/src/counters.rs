@@ -171,6 +171,8 @@ pub struct TransportCounters {
     pub srtp: Text,
     /// What congestion control allows, kbit/s.
     pub available_kbps: Gauge,
+    /// What the peer takes at most, by its last estimate, kbit/s.
+    pub remb_kbps: Gauge,
     /// Datagrams sent.
     pub datagrams_sent: Count,
     /// Datagrams received.

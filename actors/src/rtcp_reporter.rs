@@ -250,6 +250,7 @@ impl RtcpReporter {
             }
             Output::OwnReport { kind, report } => note(&mut lock(&transport.reports_sent), kind, &report),
             Output::RoundTrip(round_trip) => transport.rtt_ms.set(round_trip.as_secs_f64() * 1000.0),
+            Output::Ceiling(rate) => transport.remb_kbps.set(rate as f64 / 1000.0),
             Output::Available(rate) => {
                 transport.available_kbps.set(rate as f64 / 1000.0);
                 self.allot(rate);

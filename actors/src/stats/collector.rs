@@ -181,6 +181,7 @@ fn transport(counters: &Counters) -> TransportStats {
         dtls: transport.dtls.now(),
         srtp: transport.srtp.now(),
         available_kbps: transport.available_kbps.now(),
+        remb_kbps: transport.remb_kbps.known(),
         feedback_received: transport.feedback_received.now(),
         feedback_sent: transport.feedback_sent.now(),
     }

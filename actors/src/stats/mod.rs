@@ -166,6 +166,9 @@ pub struct TransportStats {
     pub srtp: String,
     /// What congestion control allows us to send, kbit/s.
     pub available_kbps: f64,
+    /// What the peer takes at most, by its last estimate (REMB), kbit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remb_kbps: Option<f64>,
     /// Transport-wide feedback from the peer, since the start.
     pub feedback_received: u64,
     /// Transport-wide feedback to the peer, since the start.

@@ -108,6 +108,8 @@ pub enum Output {
     },
     /// The round trip, averaged.
     RoundTrip(Duration),
+    /// The peer takes so much at most of everything, by its own estimate, bit/s.
+    Ceiling(u64),
     /// Send no faster than this, bit/s.
     Available(u64),
     /// Whether the path has shown a queue at this rate: bursts would only wait there.
@@ -438,6 +440,7 @@ impl Reporter {
             RtcpPacket::Remb(remb) => {
                 if remb.ssrcs.iter().any(|ssrc| self.local_stream(*ssrc).is_some()) {
                     self.controller.on_ceiling(remb.bitrate);
+                    self.outputs.push_back(Output::Ceiling(remb.bitrate));
                     self.announce();
                 }
             }

@@ -246,6 +246,7 @@ impl Call {
                 | reporter::Output::OwnFeedback
                 | reporter::Output::PeerReport { .. }
                 | reporter::Output::OwnReport { .. }
+                | reporter::Output::Ceiling(_)
                 | reporter::Output::Goodbye => {}
             }
         }

@@ -229,6 +229,28 @@ fn where_intra_requests_are_the_only_way_they_are_obeyed() -> Result<()> {
     })
 }
 
+#[test]
+fn where_the_browser_estimates_the_path_we_send_no_faster_than_it_says() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    browser.prepare(&without("a=rtcp-fb:\\S+ transport-cc"))?;
+    in_both_roles(&mut ana, &mut browser, &url, |ana, browser, _| {
+        let mut limits = 0;
+        for _ in 0..5 {
+            let second = ana.wait_until("an estimate", |line| line["transport"]["remb_kbps"].is_number())?;
+            let rate = |name| number(&second, ["transport", name]);
+            ensure!(rate("feedback_received") == 0.0, "{second}");
+            // Changes of less than 2 % are not worth an encoder's while.
+            let estimate = rate("remb_kbps") * 0.97..rate("remb_kbps") * 1.03;
+            ensure!(rate("available_kbps") < estimate.end, "{second}");
+            limits += u32::from(estimate.contains(&rate("available_kbps")));
+        }
+        ensure!(limits > 0, "the estimate was never the limit: {:#?}", ana.said);
+        both_hear_and_see(ana, browser)
+    })
+}
+
 /// Both ufrags have changed, and the streams go on.
 fn restarted(client: &mut Headless, browser: &mut Browser, before: &Value) -> Result<()> {
     let other = |said: &Value, side: &str| {

@@ -396,7 +396,12 @@ fn the_peers_estimate_is_a_ceiling_and_that_of_other_streams_is_not() {
     }
     assert_eq!(
         outputs(&mut ana),
-        [Output::Available(400_000), Output::Available(900_000)]
+        [
+            Output::Ceiling(400_000),
+            Output::Available(400_000),
+            Output::Ceiling(900_000),
+            Output::Available(900_000)
+        ]
     );
 }
 
