@@ -282,6 +282,17 @@ fn an_ordered_channel_with_a_lifetime_loses_and_keeps_the_order() {
 }
 
 #[test]
+fn a_message_that_may_take_no_time_is_sent_once() {
+    let mut pair = connected(Link::perfect());
+    let reliability = Reliability {
+        unordered: false,
+        limit: Some(sctp::Limit::Lifetime(Duration::ZERO)),
+    };
+    let channel = opened(&mut pair, reliability);
+    assert_eq!(stream_over(&mut pair, channel, 100).len(), 100);
+}
+
+#[test]
 fn a_channel_agreed_on_beforehand_carries_messages_both_ways_and_is_closed_by_either() {
     for closer in [0, 1] {
         let mut pair = connected(Link::perfect());

@@ -276,8 +276,10 @@ impl Association {
             None => (sctp_proto::ReliabilityType::Reliable, 0),
             Some(Limit::Retransmissions(count)) => (sctp_proto::ReliabilityType::Rexmit, count),
             Some(Limit::Lifetime(time)) => {
+                // The machine gives up at the end of the time, also what it has not sent yet: nothing would ever leave in
+                // no time at all.
                 let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-                (sctp_proto::ReliabilityType::Timed, millis)
+                (sctp_proto::ReliabilityType::Timed, millis.max(1))
             }
         };
         if let Some(mut stream) = self.stream(id) {

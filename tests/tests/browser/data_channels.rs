@@ -182,6 +182,11 @@ fn channels_of_every_kind_that_the_browser_opens_carry_messages_both_ways() -> R
             json!({"maxRetransmits": 0}),
             json!({"ordered": true, "max_retransmits": 0}),
         ),
+        (
+            "at once",
+            json!({"maxPacketLifeTime": 0}),
+            json!({"ordered": true, "max_packet_life_time_ms": 0}),
+        ),
     ] {
         let opened = ends.page_opens(label, &options)?;
         ensure!(opened["by_peer"] == true, "{opened}");
@@ -218,6 +223,11 @@ fn channels_of_every_kind_that_the_client_opens_carry_messages_both_ways() -> Re
             "once",
             json!({"max_retransmits": 0}),
             json!({"ordered": true, "maxRetransmits": 0}),
+        ),
+        (
+            "at once",
+            json!({"max_packet_life_time_ms": 0}),
+            json!({"ordered": true, "maxPacketLifeTime": 0}),
         ),
     ] {
         let channel = ends.client_opens(label, &options)?;
