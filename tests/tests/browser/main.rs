@@ -1,6 +1,7 @@
 //! Calls with a guest in a browser: Chromium, the page the server gives it, and the client as users start it.
 
 mod data_channels;
+mod files;
 mod formats;
 mod page;
 mod wire;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{
     await_state, call_again, call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
 };
-use roomrtc_tests::harness::stories::{number, write_file};
+use roomrtc_tests::harness::stories::number;
 use roomrtc_tests::harness::turn_server::SEEN_BY_RELAY_ALONE;
 use roomrtc_tests::harness::{Browser, Headless, Server, TurnServer};
 use serde_json::{Value, json};
@@ -55,40 +56,6 @@ fn a_guest_joins_by_a_link_and_both_see_and_hear_each_other() -> Result<()> {
     let mut other = Browser::start()?;
     other.visit(&url)?;
     await_state(&mut other, "failed")?;
-    Ok(())
-}
-
-#[test]
-fn files_go_both_ways_between_a_guest_and_the_client() -> Result<()> {
-    let server = Server::start(&[])?;
-    let received = server.folder().join("received");
-    let (mut ana, url) = inviter(&server, &["--accept-files", received.to_str().context("path")?])?;
-    let mut browser = Browser::start()?;
-    join(&mut browser, &url)?;
-
-    let (to_ana, to_guest) = (
-        server.folder().join("from the guest.bin"),
-        server.folder().join("to the guest.bin"),
-    );
-    let hashes = [write_file(&to_ana, 5)?, write_file(&to_guest, 7)?];
-    browser.choose_file("file", &to_ana)?;
-    let completed = ana.wait_until("that the guest's file is complete", |line| {
-        line["event"] == "file" && line["state"] == "completed"
-    })?;
-    ensure!(completed["hash"] == hashes[0].to_hex().as_str(), "{completed}");
-    let saved = std::fs::read(received.join("from the guest.bin"))?;
-    ensure!(blake3::hash(&saved) == hashes[0], "the file differs on disk");
-
-    ana.order(&json!({"do": "send", "path": to_guest}))?;
-    browser.wait_until(
-        "an offered file",
-        "return !!document.querySelector('[data-accept]')",
-        |there| there == true,
-    )?;
-    browser.run("document.querySelector('[data-accept]').click()")?;
-    ana.wait_until("that its file is complete", |line| {
-        line["event"] == "file" && line["state"] == "completed"
-    })?;
     Ok(())
 }
 
