@@ -140,6 +140,104 @@ fn an_inviter_who_is_gone_declines_or_has_lost_the_server_is_told_on_the_page() 
 }
 
 #[test]
+fn an_inviter_who_is_in_a_call_already_is_told_on_the_page() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut ben = server.client("ben", &MEDIA)?;
+    ben.wait_for("online")?;
+    ben.order(&json!({"do": "call", "user": "ana"}))?;
+    ben.wait_for("connected")?;
+    let mut browser = Browser::start()?;
+    browser.visit(&url)?;
+    await_state(&mut browser, "ready")?;
+    asks_to_join(&mut browser)?;
+    says(
+        &mut browser,
+        "ended",
+        "They are in another call. Try again later.",
+    )?;
+
+    ben.order(&json!({"do": "hangup"}))?;
+    ben.wait_for("ended")?;
+    ana.wait_for("ended")?;
+    browser.click("again")?;
+    says(&mut browser, "connected", "In a call with ana")?;
+    host_hears_and_sees(&mut ana)?;
+    Ok(())
+}
+
+#[test]
+fn a_camera_that_another_program_uses_is_told_on_the_page() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    browser.prepare(
+        "const { getUserMedia } = MediaDevices.prototype;
+         MediaDevices.prototype.getUserMedia = async function (wish) {
+             if (wish.video) throw new DOMException('Could not start video source', 'NotReadableError');
+             return getUserMedia.call(this, wish);
+         };",
+    )?;
+    browser.visit(&url)?;
+    says(&mut browser, "ready", "another program uses the camera")?;
+    asks_to_join(&mut browser)?;
+    says(&mut browser, "connected", "another program uses the camera")?;
+    ana.wait_until("the guest's sound", |line| {
+        line["event"] == "stats" && number(line, ["audio", "kbps"]) > 10.0
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_page_that_may_use_no_devices_tells_why_and_what_to_do() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (_ana, url) = inviter(&server, &[])?;
+    for (gone, words) in [
+        (
+            "Object.defineProperty(window, 'isSecureContext', { value: false });
+             Object.defineProperty(navigator, 'mediaDevices', { value: undefined });",
+            "Browsers make calls only from pages whose address begins with https. Ask for such a link.",
+        ),
+        (
+            "Object.defineProperty(navigator, 'mediaDevices', { value: undefined });",
+            "This browser cannot make calls. Please use a current Firefox, Chromium or Safari.",
+        ),
+        (
+            "delete window.RTCPeerConnection;",
+            "This browser cannot make calls. Please use a current Firefox, Chromium or Safari.",
+        ),
+    ] {
+        let mut browser = Browser::start()?;
+        browser.prepare(gone)?;
+        browser.visit(&url)?;
+        says(&mut browser, "failed", words).context(gone)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_browser_that_plays_nothing_before_a_click_is_told_on_the_page() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (_ana, url) = inviter(&server, &[])?;
+    let mut browser = Browser::start()?;
+    browser.prepare(
+        "window.quiet = true;
+         const { play } = HTMLMediaElement.prototype;
+         HTMLMediaElement.prototype.play = async function () {
+             if (window.quiet) throw new DOMException('play() failed', 'NotAllowedError');
+             return play.call(this);
+         };",
+    )?;
+    join(&mut browser, &url)?;
+    says(&mut browser, "connected", "Click anywhere to hear and see ana")?;
+    browser.run("window.quiet = false")?;
+    browser.click("status")?;
+    browser.wait_until("no word of a click", STATUS, |said| said == "In a call with ana")?;
+    guest_hears_and_sees(&mut browser)?;
+    Ok(())
+}
+
+#[test]
 fn a_server_that_is_not_there_is_told_on_the_page() -> Result<()> {
     let server = Server::start(&[])?;
     let (_ana, url) = undecided(&server)?;
