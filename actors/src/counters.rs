@@ -101,6 +101,8 @@ pub struct VideoCounters {
 pub struct AudioCounters {
     /// Level of the captured sound, dBFS.
     pub input_level_dbfs: Gauge,
+    /// By how much echo is made softer, dB; 0 without any.
+    pub echo_return_loss_enhancement_db: Gauge,
     /// Level of the played sound, dBFS.
     pub level_dbfs: Gauge,
     /// Packets decoded.

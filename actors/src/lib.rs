@@ -25,6 +25,7 @@ pub mod codec_care;
 pub mod counters;
 pub mod decoder;
 pub mod dtls_session;
+pub mod echo_care;
 pub mod encoder;
 pub mod file_transfer;
 pub mod ice_agent;

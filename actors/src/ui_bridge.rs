@@ -485,6 +485,8 @@ pub enum Notice {
         /// Which takes over.
         instead: String,
     },
+    /// The echo canceller kept failing and is off now, with how it failed last.
+    NoEchoCanceller(String),
     /// The camera kept failing and is off now, with how it failed last.
     CameraGivenUp(String),
     /// The microphone kept failing and is off now, with how it failed last.

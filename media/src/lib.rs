@@ -5,7 +5,8 @@
 //! thread of its own.
 //!
 //! Reading order: [`frame`] (what travels) → [`pipeline`] (GStreamer, all of it) → [`capture`] with [`device`] and
-//! [`synthetic`] (where pictures and sound come from) → [`video_codec`], [`audio_codec`] → [`playout`] (where sound goes)
+//! [`synthetic`] (where pictures and sound come from), [`echo`] (what is taken
+//! out of a microphone's sound) → [`video_codec`], [`audio_codec`] → [`playout`] (where sound goes)
 //! → [`measure`] (what a receiver finds in it) → [`screenshot`].
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub mod audio_codec;
 pub mod capture;
 pub mod clock;
 pub mod device;
+pub mod echo;
 pub mod frame;
 pub mod measure;
 pub mod pipeline;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::stories::{MEDIA, number, write_file};
-use roomrtc_tests::harness::{Headless, Server};
+use roomrtc_tests::harness::{Headless, Room, Server};
 use serde_json::{Value, json};
 
 /// Of the frames captured on one side, so many must be decoded on the other, however busy the machine is.
@@ -11,6 +11,8 @@ const FRAMES_THAT_ARRIVE: f64 = 0.7;
 const DAMAGED: f64 = 0.05;
 /// The test tone (docs/headless.md).
 const TONE_HZ: f64 = 440.0;
+/// Seconds until an echo canceller knows the room, and some more.
+const SECONDS_OF_ECHO: usize = 6;
 
 fn pair(server: &Server, caller: &[&str], callee: &[&str]) -> Result<[Headless; 2]> {
     let mut ben = server.client("ben", &[&MEDIA[..], callee].concat())?;
@@ -164,5 +166,37 @@ fn a_file_can_be_refused() -> Result<()> {
         line["event"] == "file" && line["state"] == "failed"
     })?;
     ensure!(failed["reason"] == "declined", "{failed}");
+    Ok(())
+}
+
+/// What comes back to ana of her own sound, dBFS: ben's speakers play it, and his microphone hears nothing else.
+fn level_that_comes_back(server: &Server, settings: &[&str]) -> Result<f64> {
+    let room = Room::start()?;
+    let microphone = ["--video", "none", "--audio", "mic", "--answer", "any"];
+    let mut ben = server.client_in(&room, "ben", &[&microphone, settings].concat())?;
+    ben.wait_for("online")?;
+    let mut ana = server.client("ana", &["--video", "none", "--audio", "test", "--call", "ben"])?;
+    ben.wait_until("that ana is heard", |line| {
+        number(line, ["audio", "level_dbfs"]) > -30.0 && number(line, ["audio", "tone_hz"]) > 0.0
+    })?;
+    let mut level = 0.0;
+    for _ in 0..SECONDS_OF_ECHO {
+        level = number(&ana.wait_for("stats")?, ["audio", "level_dbfs"]);
+    }
+    Ok(level)
+}
+
+#[test]
+fn who_speaks_does_not_hear_herself_from_the_speakers_of_the_other_side() -> Result<()> {
+    let [with, without] = ["true", "false"].map(|on| {
+        let echo = format!("media.echo_cancellation={on}");
+        let settings = ["--set", &echo, "--set", "media.noise_suppression=false"];
+        level_that_comes_back(&Server::start(&[])?, &settings)
+    });
+    let (with, without) = (with?, without?);
+    ensure!(
+        without > -30.0 && without - with > 20.0,
+        "{with:.0} dBFS with the echo canceller, {without:.0} without"
+    );
     Ok(())
 }

@@ -156,6 +156,9 @@ pub fn notice(notice: &Notice) -> String {
         Notice::OtherCodec { failed, instead } => {
             format!("The codec {failed} keeps failing. {instead} takes over.")
         }
+        Notice::NoEchoCanceller(words) => format!(
+            "The echo canceller keeps failing ({words}) and is off now. Use headphones, or the other side hears itself."
+        ),
         Notice::DeviceLost(words) => format!("A device stopped ({words}). The call goes on without it."),
     }
 }

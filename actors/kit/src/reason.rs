@@ -78,6 +78,13 @@ impl<A: Actor<Context = Context<A>>> Exit for Context<A> {
     }
 }
 
+/// What a panic that was caught says.
+pub fn panic_words(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
 /// What the actor running on this thread gave as its reason.
 pub(crate) fn given() -> Option<Reason> {
     EXIT.take()
@@ -85,10 +92,7 @@ pub(crate) fn given() -> Option<Reason> {
 
 /// The reason a panic is.
 pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Reason {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let what = text
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let what = panic_words(payload);
     Reason::Panicked(match PANIC_AT.take() {
         Some(at) => format!("{what} at {at}"),
         None => what.into(),

@@ -8,6 +8,7 @@ use roomrtc_kit::config::{Config, H264Encoder, Play, SrtpProfile};
 use roomrtc_media::audio_codec::OpusSettings;
 use roomrtc_media::capture::{AudioFormat, VideoFormat};
 use roomrtc_media::device::DeviceBuffer;
+use roomrtc_media::echo::CleaningSettings;
 use roomrtc_media::playout::AudioOutput;
 use roomrtc_media::video_codec::{Codec, Encoder, EncoderSettings};
 use roomrtc_protocol::audio::jitter_buffer::AudioBufferSettings;
@@ -105,6 +106,15 @@ pub(super) fn sound(config: &Config) -> AudioFormat {
             length: config.media.microphone_buffer(),
             period: config.media.microphone_period(),
         },
+    }
+}
+
+/// What is taken out of the microphone's sound.
+pub(super) fn cleaning(config: &Config) -> CleaningSettings {
+    CleaningSettings {
+        echo: config.media.echo_cancellation,
+        noise: config.media.noise_suppression,
+        channels: config.media.audio_channels,
     }
 }
 

@@ -39,6 +39,7 @@ use crate::capture::{AudioCapture, CaptureSetup, Choose, Pictures, SetEnabled, S
 use crate::counters::Counters;
 use crate::decoder::VideoDecoder;
 use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, StartHandshake};
+use crate::echo_care::EchoCare;
 use crate::encoder::{AudioEncoder, AudioEncoderSetup, VideoEncoder};
 use crate::file_transfer::{self, FileTransfers, TransferIds};
 use crate::ice_agent::{
@@ -94,6 +95,7 @@ pub(crate) struct Tree {
     /// Supervisors of former media that have not ended yet.
     media_leaving: AtomicUsize,
     screens: Screens,
+    echo: EchoCare,
     audio_gate: Gate,
     video_gate: Gate,
     audio_numbers: Keep<SenderResume>,
@@ -126,6 +128,11 @@ impl Tree {
     pub(crate) fn new(soil: Soil) -> Self {
         let counters = Arc::<Counters>::default();
         Tree {
+            echo: EchoCare::new(
+                recipes::cleaning(&soil.config),
+                soil.call.port(),
+                counters.clone(),
+            ),
             soil,
             screens: Screens::new(&counters),
             counters,
@@ -223,6 +230,7 @@ impl Tree {
                 format: recipes::sound(config),
                 output: self.audio_encoder.port(),
                 sent: self.audio_gate.clone(),
+                echo: self.echo.clone(),
                 counters: self.counters.clone(),
             },
             choice: choice.audio.clone(),

@@ -1,4 +1,4 @@
-//! Sound: to the encoder. While muted, silence takes its place: the stream goes on, its timing with it.
+//! Sound: to the encoder, that of a microphone without the echo of the speakers. While muted, silence takes its place: the stream goes on, its timing with it.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use roomrtc_media::{OnTrouble, Running};
 
 use super::{Capture, Gate, Medium};
 use crate::counters::Counters;
+use crate::echo_care::EchoCare;
 use crate::encoder::EncodeAudio;
 use crate::rtp_sender;
 use crate::ui_bridge::{AudioChoice, Notice};
@@ -27,6 +28,8 @@ pub struct Sound {
     pub output: Port<EncodeAudio>,
     /// Nothing is encoded while it is closed.
     pub sent: rtp_sender::Gate,
+    /// Cleans the sound of a microphone.
+    pub echo: EchoCare,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -67,10 +70,16 @@ impl Medium for Sound {
             format,
             output,
             sent,
+            echo,
             counters,
         } = self.clone();
+        let echo = matches!(source, AudioSource::Microphone(_)).then_some(echo);
         let on_sound = Box::new(move |mut sound: AudioFrame| {
-            if !gate.pass() {
+            let passes = gate.pass();
+            if let Some(echo) = &echo {
+                echo.clean(&mut sound.samples);
+            }
+            if !passes {
                 sound.samples.fill(0);
             }
             let level = measure::level_dbfs(&sound.samples);

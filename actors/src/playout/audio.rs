@@ -22,6 +22,7 @@ use super::tap::SoundTap;
 use super::{BlockDue, BurstHeard, ChooseOutput, PlayPacket, SoundHeard};
 use crate::call_events::{CallNotice, FirstFrame};
 use crate::counters::Counters;
+use crate::echo_care::EchoCare;
 use crate::trouble::trouble;
 use crate::ui_bridge::Notice;
 
@@ -54,6 +55,8 @@ pub struct AudioPlayoutSetup {
     pub bursts: Option<Port<BurstHeard>>,
     /// Hears what the user should know.
     pub notices: Port<CallNotice>,
+    /// Hears what the speaker plays.
+    pub echo: EchoCare,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Where the jitter buffer is recorded, if at all.
@@ -66,6 +69,8 @@ pub struct AudioPlayout {
     packets: Taped<AudioJitterBuffer>,
     decoder: Option<AudioDecoder>,
     sink: Option<Box<dyn AudioSink>>,
+    /// Whether a microphone can hear the sink.
+    audible: bool,
     /// Numbers the attempts to open a sink; news of earlier ones is ignored.
     attempt: u64,
     /// Decoded, not yet given to the speaker.
@@ -83,6 +88,7 @@ impl AudioPlayout {
             packets: Taped::new("call/playout/audio", packets, setup.reel.clone()),
             decoder: None,
             sink: None,
+            audible: false,
             attempt: 0,
             ready: Vec::with_capacity(4 * BLOCK),
             tap: SoundTap::new(setup.counters.clone()),
@@ -129,7 +135,7 @@ impl AudioPlayout {
         ctx: &mut Context<Self>,
     ) {
         match result {
-            Ok(sink) => self.sink = Some(sink),
+            Ok(sink) => (self.sink, self.audible) = (Some(sink), !silent),
             Err(error) if silent => ctx.fail(error),
             Err(error) => {
                 warn!(%error, "no speaker");
@@ -162,6 +168,9 @@ impl AudioPlayout {
             at: now + delay,
         };
         self.measure(&block);
+        if self.audible {
+            self.setup.echo.played(&block.samples);
+        }
         if let Some(sink) = &mut self.sink
             && let Err(error) = sink.play(&block.samples)
         {

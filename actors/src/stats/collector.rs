@@ -166,6 +166,7 @@ fn audio(counters: &Counters, before: &Totals, now: &Totals, seconds: f64) -> Au
         jitter_buffer_ms: audio.jitter_buffer_ms.now(),
         level_dbfs: audio.level_dbfs.now(),
         input_level_dbfs: audio.input_level_dbfs.now(),
+        echo_return_loss_enhancement_db: audio.echo_return_loss_enhancement_db.known(),
         tone_hz: audio.tone_hz.known(),
         lip_sync_ms: audio.lip_sync_ms.known(),
     }

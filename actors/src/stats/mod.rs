@@ -139,6 +139,9 @@ pub struct AudioStats {
     pub level_dbfs: f64,
     /// Level of what is captured, dB relative to full scale.
     pub input_level_dbfs: f64,
+    /// By how many dB the echo canceller makes echo softer, where there is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo_return_loss_enhancement_db: Option<f64>,
     /// Frequency of the played tone in Hz, where one is heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tone_hz: Option<f64>,

@@ -9,6 +9,7 @@ use roomrtc_actors::capture::{
     AudioCapture, CaptureSetup, Choose, Pictures, SetEnabled, Sound, VideoCapture,
 };
 use roomrtc_actors::counters::Counters;
+use roomrtc_actors::echo_care::EchoCare;
 use roomrtc_actors::encoder::{EncodeAudio, EncodeFrame};
 use roomrtc_actors::slot::VideoSlot;
 use roomrtc_actors::ui_bridge::{AudioChoice, Notice, VideoChoice};
@@ -76,6 +77,7 @@ fn microphone(
             },
             output,
             sent: Default::default(),
+            echo: EchoCare::off(),
             counters: Arc::new(Counters::default()),
         },
         choice,

@@ -8,6 +8,7 @@ use roomrtc_actors::call_events::FirstFrame;
 use roomrtc_actors::capture::{AudioCapture, CaptureSetup, Pictures, Sound, VideoCapture};
 use roomrtc_actors::counters::Counters;
 use roomrtc_actors::decoder::{DecodeFrame, DecoderCare, VideoDecoder, VideoDecoderSetup};
+use roomrtc_actors::echo_care::EchoCare;
 use roomrtc_actors::encoder::{AudioEncoder, AudioEncoderSetup};
 use roomrtc_actors::playout::{
     AudioPlayout, AudioPlayoutSetup, ClockMapping, PlayPacket, SetPeerCamera, VideoPlayout, VideoPlayoutSetup,
@@ -65,6 +66,7 @@ fn receiving(stage: &Stage) -> Receiving {
         heard: Some(pictures.port()),
         bursts: Some(pictures.port()),
         notices: noticed,
+        echo: EchoCare::off(),
         counters: counters.clone(),
         reel: None,
     };
@@ -142,6 +144,7 @@ fn sending_sound(stage: &Stage) -> Receiver<SendFrame> {
             },
             output: encoder.port(),
             sent: Default::default(),
+            echo: EchoCare::off(),
             counters: Arc::new(Counters::default()),
         },
         choice: AudioChoice::Test,

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::sound_devices::Room;
 use super::virtual_screen::VirtualScreen;
 
 /// A program that has not said what it was waited for by then has failed.
@@ -144,6 +145,13 @@ impl Server {
         self.client_on(Some(machine), user, options)
     }
 
+    /// The same with the microphone and the speakers of this room.
+    pub fn client_in(&self, room: &Room, user: &str, options: &[&str]) -> Result<Headless> {
+        let mut command = self.headless(None)?;
+        command.env("PULSE_SERVER", room.server());
+        self.spawn(command, user, options)
+    }
+
     /// A window of this server's that registers `user`.
     pub fn window(&self, screen: &VirtualScreen, user: &str, options: &[&str]) -> Result<Headless> {
         let mut command = command("roomrtc", None)?;
@@ -156,6 +164,10 @@ impl Server {
     }
 
     fn client_on(&self, machine: Option<&str>, user: &str, options: &[&str]) -> Result<Headless> {
+        self.spawn(self.headless(machine)?, user, options)
+    }
+
+    fn headless(&self, machine: Option<&str>) -> Result<Command> {
         let mut command = command("roomrtc", machine)?;
         command.args([
             "headless",
@@ -164,7 +176,7 @@ impl Server {
             "--server-fingerprint",
             &self.fingerprint,
         ]);
-        self.spawn(command, user, options)
+        Ok(command)
     }
 
     fn spawn(&self, mut command: Command, user: &str, options: &[&str]) -> Result<Headless> {

@@ -331,6 +331,7 @@ impl From<Notice> for Report {
             Notice::ScreenGivenUp(detail) => ("screen_given_up", Some(detail)),
             Notice::DeviceLost(detail) => ("device_lost", Some(detail)),
             Notice::OtherDevice(name) => ("other_device", Some(name)),
+            Notice::NoEchoCanceller(detail) => ("no_echo_canceller", Some(detail)),
             Notice::OtherCodec { failed, instead } => {
                 ("other_codec", Some(format!("{instead} instead of {failed}")))
             }

@@ -232,6 +232,7 @@ impl Call {
             | Notice::NoSpeaker
             | Notice::DeviceLost(_)
             | Notice::OtherDevice(_)
+            | Notice::NoEchoCanceller(_)
             | Notice::OtherCodec { .. } => {}
         }
     }

@@ -153,6 +153,12 @@ section! {
         /// Effort of the Opus encoder: 0 least CPU, 10 best sound.
         audio_complexity: u8 = 5, range(0..=10);
 
+        /// Take what the speakers play out of the microphone's sound, so that the other side does not hear itself.
+        echo_cancellation: bool = true, any();
+
+        /// Take steady noise out of the microphone's sound.
+        noise_suppression: bool = true, any();
+
         /// When received sound goes to the speakers.
         play: Play = Play::Auto, any();
 

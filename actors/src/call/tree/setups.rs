@@ -206,6 +206,7 @@ impl Tree {
             heard: pictures.map(|_| self.video_playout.port()),
             bursts: pictures.map(|_| self.video_playout.port()),
             notices: self.soil.call.port(),
+            echo: self.echo.clone(),
             counters: self.counters.clone(),
             reel: Some(self.soil.recorder.reel()),
         }

@@ -119,6 +119,9 @@ impl Figures {
                 format!("{}, {}", level(a.input_level_dbfs), level(a.level_dbfs)),
             ),
         ];
+        if let Some(softer) = a.echo_return_loss_enhancement_db {
+            rows.push(("Echo made softer by", format!("{softer:.0} dB")));
+        }
         if let Some(offset) = a.lip_sync_ms {
             rows.push(("Sound behind picture", format!("{offset:+.0} ms")));
         }
