@@ -28,6 +28,7 @@ use roomrtc_protocol::renewal::Renewal;
 use roomrtc_protocol::rtcp::reporter::Reporter;
 use roomrtc_protocol::rtp::receiver::RtpReceiver;
 use roomrtc_protocol::rtp::sender::RtpSender;
+use roomrtc_protocol::sdp::Exchange;
 use tokio::sync::watch;
 
 use self::masking::Mask;
@@ -125,6 +126,7 @@ pub fn replay() -> Replay {
         .with::<Reporter>()
         .with::<AudioJitterBuffer>()
         .with::<Renewal>()
+        .with::<Exchange>()
 }
 
 impl Default for Recorder {

@@ -107,6 +107,9 @@ fn a_call_in_which_parts_die_is_run_again_without_a_difference() -> Result<()> {
         }
     }
     let said = String::from_utf8(replay(&file)?.stdout)?;
+    for machine in ["exchange", "renewal"] {
+        ensure!(said.contains(machine), "no {machine}: {said}");
+    }
     ensure!(
         said.contains("call/encoder/video died: panicked: ordered to panic"),
         "{said}"

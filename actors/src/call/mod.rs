@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Directory, Down, Keep, Reason, Shutdown, Supervisor};
-use roomrtc_protocol::recording::Taped;
+use roomrtc_protocol::recording::{Recorded, Taped};
 use roomrtc_protocol::renewal::{Input, Patience, Renewal};
+use roomrtc_protocol::sdp::Exchange;
 use tracing::{debug, info, warn};
 
 use self::description::{LocalDescription, Transport, Wanted};
@@ -66,8 +67,8 @@ pub(crate) struct CallPlan {
 }
 
 impl CallPlan {
-    fn recorded(&self, renewal: Renewal) -> Taped<Renewal> {
-        Taped::new(CALL, renewal, Some(self.tree.reel()))
+    fn recorded<M: Recorded>(&self, machine: M) -> Taped<M> {
+        Taped::new(CALL, machine, Some(self.tree.reel()))
     }
 }
 
@@ -149,7 +150,9 @@ pub(crate) struct Call {
     plan: CallPlan,
     now: Progress,
     restarts: Restarts,
-    /// The same, and its recording.
+    /// The descriptions of [`Progress`], and their recording.
+    exchange: Taped<Exchange>,
+    /// Its renewal, likewise.
     renewal: Option<Taped<Renewal>>,
     renewal_timer: Option<SpawnHandle>,
 }
@@ -176,6 +179,7 @@ impl Call {
         let restarts = plan.restarts.get().unwrap_or_default();
         let renewal = now.renewal.clone();
         Call {
+            exchange: plan.recorded(now.negotiation.exchange.clone()),
             renewal: renewal.map(|renewal| plan.recorded(renewal)),
             plan,
             now,
@@ -244,7 +248,7 @@ impl Call {
         self.plan.tree.start_capture(self.now.microphone, self.now.camera);
         self.enter(Stage::Describing);
         if self.plan.setup.caller || self.plan.setup.rejoin {
-            self.offer_call();
+            self.offer();
         }
     }
 

@@ -7,9 +7,9 @@ use std::time::Instant;
 use actix::{AsyncContext, Context};
 use roomrtc_protocol::renewal::recorded::Event;
 use roomrtc_protocol::renewal::{Depth, Input, Output, Renewal};
+use roomrtc_protocol::sdp::exchange::recorded::{Event as Description, Said};
 use roomrtc_protocol::sdp::{
-    Fingerprint, LocalParameters, Negotiated, Running, SdpError, SessionDescription, answer, carry_on,
-    complete, offer, reanswer, reoffer,
+    Exchange, Fingerprint, LocalParameters, Negotiated, SdpError, SessionDescription, Settled,
 };
 use roomrtc_protocol::signaling::messages::DescriptionKind;
 use tracing::{info, warn};
@@ -30,48 +30,45 @@ const TOLD_CANDIDATES: usize = 64;
 pub(super) struct Negotiation {
     /// Our end of the transport, as in our last description.
     transport: Transport,
-    /// Our offer that waits for its answer.
-    pending: Option<SessionDescription>,
-    /// The offer we have answered last, as it came, and our answer.
-    answered: Option<(Arc<str>, SessionDescription)>,
+    /// The descriptions so far.
+    pub(super) exchange: Exchange,
+    /// The offer we have answered last, as it came; none once we have offered ourselves.
+    answered: Option<Arc<str>>,
     /// Our candidates for the present transport, as far as they are told.
     candidates: Vec<String>,
-    /// The last exchange.
-    settled: Option<Settled>,
-}
-
-/// An exchange.
-#[derive(Clone)]
-struct Settled {
-    ours: SessionDescription,
     /// Whose keys are in use, or are being agreed on: our certificate and the peer's.
-    certificates: (Fingerprint, Fingerprint),
-    negotiated: Negotiated,
-    /// Names the peer's run of its program (RFC 8866 §5.2).
-    peer: u64,
+    certificates: Option<(Fingerprint, Fingerprint)>,
 }
 
 impl Negotiation {
     /// What the last exchange came to.
     pub(super) fn agreed(&self) -> Option<&Negotiated> {
-        self.settled.as_ref().map(|settled| &settled.negotiated)
+        self.exchange.settled().map(|settled| &settled.negotiated)
     }
 
     pub(super) fn new(transport: Transport) -> Self {
         Negotiation {
             transport,
-            pending: None,
+            exchange: Exchange::default(),
             answered: None,
             candidates: Vec::new(),
-            settled: None,
+            certificates: None,
         }
+    }
+
+    /// Our answer to the last offer, while it is the last word.
+    fn answer(&self) -> Option<&SessionDescription> {
+        let settled = self.exchange.settled().filter(|_| self.answered.is_some());
+        settled.map(|settled| &settled.ours)
     }
 }
 
 impl Call {
-    /// The first offer of a call.
-    pub(super) fn offer_call(&mut self) {
-        self.offer(offer(&self.local()));
+    /// Feeds the machine of offers and answers.
+    fn exchange(&mut self, description: Description) -> Result<Said, SdpError> {
+        let said = self.exchange.feed(Instant::now(), description);
+        self.now.negotiation.exchange = Exchange::clone(&self.exchange);
+        said
     }
 
     /// Our side of a description at this moment.
@@ -82,10 +79,13 @@ impl Call {
         self.plan.local.parameters(&negotiation.transport, *wanted)
     }
 
-    fn offer(&mut self, offer: SessionDescription) {
-        self.describe(DescriptionKind::Offer, &offer);
+    /// Offers what we want, for the first time or later.
+    pub(super) fn offer(&mut self) {
+        let local = Box::new(self.local());
+        if let Ok(Said::Offered(offer)) = self.exchange(Description::Offer(local)) {
+            self.describe(DescriptionKind::Offer, &offer);
+        }
         self.now.negotiation.answered = None;
-        self.now.negotiation.pending = Some(offer);
         self.keep();
     }
 
@@ -97,27 +97,17 @@ impl Call {
     }
 
     pub(super) fn remote_description(&mut self, kind: DescriptionKind, sdp: &str, ctx: &mut Context<Self>) {
-        if let Some((offer, answer)) = &self.now.negotiation.answered
-            && kind == DescriptionKind::Offer
-            && **offer == *sdp
-        {
+        if kind == DescriptionKind::Offer && self.now.negotiation.answered.as_deref() == Some(sdp) {
             // The peer could not know that it has arrived, or has not got what we said.
-            self.describe(DescriptionKind::Answer, &answer.clone());
-            return self.repeat_candidates();
+            return self.repeat_answer();
         }
         let limits = self.plan.limits;
         let remote = SessionDescription::parse_within(sdp, limits.description, limits.sections);
         let taken = remote.and_then(|remote| match (kind, self.now.stage) {
             (_, Stage::New | Stage::Ended) => Ok(()),
-            (DescriptionKind::Answer, _) => match self.now.negotiation.pending.take() {
-                Some(ours) => self.answered(ours, &remote, ctx),
-                None => {
-                    info!("an answer that is there already, or that nobody asked for");
-                    Ok(())
-                }
-            },
-            (DescriptionKind::Offer, Stage::Describing) => self.first_offer(sdp, &remote, ctx),
-            (DescriptionKind::Offer, _) => self.peer_renews(sdp, &remote, ctx),
+            (DescriptionKind::Answer, _) => self.answered(remote, ctx),
+            (DescriptionKind::Offer, Stage::Describing) => self.first_offer(sdp, remote, ctx),
+            (DescriptionKind::Offer, _) => self.peer_renews(sdp, remote, ctx),
         });
         match (taken, self.now.stage) {
             (Ok(()), _) => {}
@@ -138,7 +128,7 @@ impl Call {
     fn first_offer(
         &mut self,
         sdp: &str,
-        remote: &SessionDescription,
+        remote: SessionDescription,
         ctx: &mut Context<Self>,
     ) -> Result<(), SdpError> {
         if self.plan.setup.caller {
@@ -146,85 +136,52 @@ impl Call {
             info!("an offer came before the answer to ours");
             return Ok(());
         }
-        let (ours, negotiated) = self.answer(sdp, remote)?;
-        self.connect(ours, negotiated, remote.session_id, ctx);
+        if let Some(settled) = self.answer(sdp, remote)? {
+            self.connect(&settled.negotiated, ctx);
+        }
         Ok(())
     }
 
     /// Answers an offer; one of ours that has no answer yet gives way to it.
-    fn answer(
-        &mut self,
-        sdp: &str,
-        remote: &SessionDescription,
-    ) -> Result<(SessionDescription, Negotiated), SdpError> {
+    fn answer(&mut self, sdp: &str, remote: SessionDescription) -> Result<Option<Box<Settled>>, SdpError> {
         let negotiation = &mut self.now.negotiation;
-        if negotiation.settled.is_some() {
+        if negotiation.exchange.settled().is_some() {
             negotiation.transport.next_version();
         }
-        let (ours, negotiated) = self.would_answer(remote)?;
-        let negotiation = &mut self.now.negotiation;
-        negotiation.pending = None;
-        negotiation.answered = Some((sdp.into(), ours.clone()));
-        self.describe(DescriptionKind::Answer, &ours);
-        Ok((ours, negotiated))
+        let local = Box::new(self.local());
+        let Said::Settled(settled) = self.exchange(Description::Answer(local, remote))? else {
+            return Ok(None);
+        };
+        self.now.negotiation.answered = Some(sdp.into());
+        self.describe(DescriptionKind::Answer, &settled.ours);
+        Ok(Some(settled))
     }
 
-    /// The answer to an offer, which changes nothing yet.
-    fn would_answer(
-        &self,
-        remote: &SessionDescription,
-    ) -> Result<(SessionDescription, Negotiated), SdpError> {
-        let local = self.local();
-        match &self.now.negotiation.settled {
-            Some(settled) if settled.peer == remote.session_id => {
-                let running = Running {
-                    ours: &settled.ours,
-                    negotiated: &settled.negotiated,
-                };
-                reanswer(&local, running, remote)
+    fn answered(&mut self, remote: SessionDescription, ctx: &mut Context<Self>) -> Result<(), SdpError> {
+        let first = self.now.negotiation.exchange.settled().is_none();
+        match self.exchange(Description::Complete(remote))? {
+            Said::Settled(settled) if first => self.connect(&settled.negotiated, ctx),
+            Said::Settled(settled) => {
+                let new_keys = self.renew(&settled);
+                self.transport(Input::Answered { new_keys }, ctx);
             }
-            // RFC 8866 §5.2: another run of the peer's program, which knows nothing of the one before.
-            Some(_) | None => answer(&local, remote),
+            Said::Offered(_) | Said::Nothing => {
+                info!("an answer that is there already, or that nobody asked for");
+            }
         }
-    }
-
-    fn answered(
-        &mut self,
-        ours: SessionDescription,
-        remote: &SessionDescription,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), SdpError> {
-        let negotiated = complete(&ours, remote)?;
-        if self.now.negotiation.settled.is_none() {
-            self.connect(ours, negotiated, remote.session_id, ctx);
-            return Ok(());
-        }
-        let new_keys = self.renew(ours, negotiated, remote.session_id);
-        self.transport(Input::Answered { new_keys }, ctx);
         Ok(())
     }
 
     /// Both descriptions are known for the first time.
-    fn connect(
-        &mut self,
-        ours: SessionDescription,
-        negotiated: Negotiated,
-        peer: u64,
-        ctx: &mut Context<Self>,
-    ) {
+    fn connect(&mut self, negotiated: &Negotiated, ctx: &mut Context<Self>) {
         self.now.clock.note(Moment::Negotiated, Instant::now());
         self.now.expects_media = negotiated.receives_audio() || negotiated.receives_video();
         let tree = self.plan.tree.clone();
-        self.use_path(&negotiated);
-        self.use_keys(&negotiated);
-        tree.start_media(&negotiated);
+        self.use_path(negotiated);
+        self.use_keys(negotiated);
+        tree.start_media(negotiated);
         self.peer_media();
-        self.now.negotiation.settled = Some(Settled {
-            certificates: self.certificates(&negotiated),
-            ours,
-            negotiated,
-            peer,
-        });
+        self.now.negotiation.certificates = Some(self.certificates(negotiated));
         let renewal = Renewal::new(self.plan.limits.patience, !self.plan.setup.caller);
         self.now.renewal = Some(renewal.clone());
         self.renewal = Some(self.plan.recorded(renewal));
@@ -326,15 +283,19 @@ impl Call {
             self.restart_transport(depth);
         }
         self.now.negotiation.transport.next_version();
-        if let Some(settled) = &self.now.negotiation.settled {
-            let offer = reoffer(&self.local(), &settled.ours);
-            self.offer(offer);
-        }
+        self.offer();
     }
 
     fn repeat_offer(&self) {
-        if let Some(offer) = &self.now.negotiation.pending {
+        if let Some(offer) = self.now.negotiation.exchange.pending() {
             self.describe(DescriptionKind::Offer, offer);
+            self.repeat_candidates();
+        }
+    }
+
+    fn repeat_answer(&self) {
+        if let Some(answer) = self.now.negotiation.answer() {
+            self.describe(DescriptionKind::Answer, answer);
             self.repeat_candidates();
         }
     }
@@ -359,14 +320,10 @@ impl Call {
     /// The connection to the server was lost and is there again: what was said into the old one may be lost. Whoever has
     /// heard it already passes over it.
     pub(super) fn signaling_resumed(&self) {
-        let negotiation = &self.now.negotiation;
-        match (&negotiation.pending, &negotiation.answered) {
-            (Some(_), _) => self.repeat_offer(),
-            (None, Some((_, answer))) if self.now.stage != Stage::Connected => {
-                self.describe(DescriptionKind::Answer, answer);
-                self.repeat_candidates();
-            }
-            (None, _) => {}
+        match self.now.negotiation.exchange.pending() {
+            Some(_) => self.repeat_offer(),
+            None if self.now.stage != Stage::Connected => self.repeat_answer(),
+            None => {}
         }
     }
 
@@ -387,17 +344,18 @@ impl Call {
     fn peer_renews(
         &mut self,
         sdp: &str,
-        remote: &SessionDescription,
+        remote: SessionDescription,
         ctx: &mut Context<Self>,
     ) -> Result<(), SdpError> {
-        let Some(settled) = &self.now.negotiation.settled else {
+        let negotiation = &self.now.negotiation;
+        let Some(before) = negotiation.exchange.settled() else {
             return Ok(());
         };
         // Tried first: what cannot be answered changes nothing.
-        let (_, negotiated) = self.would_answer(remote)?;
-        let new_keys = self.certificates(&negotiated) != settled.certificates;
-        let other_run = remote.session_id != settled.peer;
-        let other_path = negotiated.ice != settled.negotiated.ice;
+        let next = negotiation.exchange.would_answer(&self.local(), &remote)?;
+        let new_keys = Some(self.certificates(&next.negotiated)) != negotiation.certificates;
+        let other_run = next.peer != before.peer;
+        let other_path = next.negotiated.ice != before.negotiated.ice;
         let Some(outputs) = self.feed_renewal(Event::Offered { new_keys }) else {
             info!("the peer's offer crossed ours, which stands");
             if other_run {
@@ -411,37 +369,27 @@ impl Call {
         if other_path {
             self.restart_transport(Depth::Path);
         }
-        let (ours, negotiated) = self.answer(sdp, remote)?;
-        self.renew(ours, negotiated, remote.session_id);
+        if let Some(settled) = self.answer(sdp, remote)? {
+            self.renew(&settled);
+        }
         self.carry_out(outputs, ctx);
         Ok(())
     }
 
     /// Goes over to what was agreed on; tells whether with other keys.
-    fn renew(&mut self, ours: SessionDescription, mut negotiated: Negotiated, peer: u64) -> bool {
-        let certificates = self.certificates(&negotiated);
-        let Some(before) = self.now.negotiation.settled.take() else {
-            return false;
-        };
-        let new_keys = certificates != before.certificates;
-        let (audio, other_audio) = carry_on(before.negotiated.audio.as_ref(), negotiated.audio);
-        let (video, other_video) = carry_on(before.negotiated.video.as_ref(), negotiated.video);
-        (negotiated.audio, negotiated.video) = (audio, video);
-        self.use_path(&negotiated);
+    fn renew(&mut self, settled: &Settled) -> bool {
+        let certificates = Some(self.certificates(&settled.negotiated));
+        let before = std::mem::replace(&mut self.now.negotiation.certificates, certificates);
+        let new_keys = before != certificates;
+        self.use_path(&settled.negotiated);
         if new_keys {
-            self.use_keys(&negotiated);
+            self.use_keys(&settled.negotiated);
             self.peer_media();
         }
-        if other_audio || other_video {
+        if settled.other_audio || settled.other_video {
             info!("the peer's streams are others now");
             self.plan.tree.stop_for_other_media();
         }
-        self.now.negotiation.settled = Some(Settled {
-            ours,
-            certificates,
-            negotiated,
-            peer,
-        });
         self.turn_media();
         let sends = self.peer_sends();
         if sends != self.now.peer_told {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Characters of a fragment of ours: 48 bits, RFC 8445 §5.3 asks for 24.
 const UFRAG_LENGTH: usize = 8;
 /// Characters of a password of ours: 144 bits, RFC 8445 §5.3 asks for 128.
@@ -19,7 +21,7 @@ const LONGEST_PWD: usize = 256;
 const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// What connectivity checks are authenticated with.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IceCredentials {
     /// User name fragment.
     pub ufrag: String,

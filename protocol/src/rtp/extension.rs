@@ -37,7 +37,7 @@ const FIRST_LONG: u8 = 15;
 const BLOCK_HEADER: usize = 4;
 
 /// An extension this side knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Extension {
     /// The name of the packet's media section (RFC 9143 §15).
     Mid,

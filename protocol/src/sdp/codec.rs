@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::VideoCodec;
 use crate::rtp::payload::VIDEO_CLOCK_RATE;
 
@@ -9,7 +11,7 @@ use crate::rtp::payload::VIDEO_CLOCK_RATE;
 pub const OPUS_CLOCK_RATE: u32 = 48_000;
 
 /// One payload type of a media section.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Codec {
     /// The RTP payload type, 0–127.
     pub payload_type: u8,

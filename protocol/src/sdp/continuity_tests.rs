@@ -15,34 +15,34 @@ const RECVONLY: Direction = Direction {
     receive: true,
 };
 
-/// A running call: what either side described and settled last.
+/// The side of a running call that answers.
 struct Party {
     local: LocalParameters,
-    ours: SessionDescription,
-    negotiated: Negotiated,
+    exchange: Exchange,
 }
 
 impl Party {
     /// Answers an offer of the peer, as text, and goes over to it; tells whether sound and pictures had to start anew.
     fn takes(&mut self, offered: &SessionDescription) -> [bool; 2] {
         let offered = offered.to_string().parse().unwrap();
-        let running = Running {
-            ours: &self.ours,
-            negotiated: &self.negotiated,
-        };
         self.local.session_version += 1;
-        let (ours, negotiated) = reanswer(&self.local, running, &offered).unwrap();
-        self.check_answer(&offered, &ours);
-        self.ours = ours.to_string().parse().unwrap();
-        self.goes_over(negotiated)
+        let Settled {
+            ours,
+            other_audio,
+            other_video,
+            ..
+        } = self.exchange.answer(&self.local, &offered).unwrap().clone();
+        self.check_answer(&offered, &ours.to_string().parse().unwrap());
+        [other_audio, other_video]
     }
 
-    fn goes_over(&mut self, mut negotiated: Negotiated) -> [bool; 2] {
-        let (audio, other_audio) = carry_on(self.negotiated.audio.as_ref(), negotiated.audio);
-        let (video, other_video) = carry_on(self.negotiated.video.as_ref(), negotiated.video);
-        (negotiated.audio, negotiated.video) = (audio, video);
-        self.negotiated = negotiated;
-        [other_audio, other_video]
+    fn negotiated(&self) -> &Negotiated {
+        &self.exchange.settled().unwrap().negotiated
+    }
+
+    /// Its next offer, as text.
+    fn offers(&mut self) -> SessionDescription {
+        self.exchange.offer(&self.local).to_string().parse().unwrap()
     }
 
     /// RFC 3264 §6: as many sections, in the same order; RFC 9143 §7.3.3: refused ones are in no group, others are.
@@ -58,13 +58,13 @@ impl Party {
 
     fn directions(&self) -> [Direction; 2] {
         [
-            self.negotiated.audio.as_ref().unwrap().direction,
-            self.negotiated.video.as_ref().unwrap().direction,
+            self.negotiated().audio.as_ref().unwrap().direction,
+            self.negotiated().video.as_ref().unwrap().direction,
         ]
     }
 
     fn answered(&self, index: usize) -> &MediaSection {
-        &self.ours.sections[index]
+        &self.exchange.settled().unwrap().ours.sections[index]
     }
 }
 
@@ -72,12 +72,9 @@ impl Party {
 fn call() -> (Party, SessionDescription) {
     let (caller, local) = (client(1), client(2));
     let offered = offer(&caller);
-    let (ours, negotiated) = answer(&local, &offered).unwrap();
-    let party = Party {
-        local,
-        ours,
-        negotiated,
-    };
+    let mut exchange = Exchange::default();
+    exchange.answer(&local, &offered).unwrap();
+    let party = Party { local, exchange };
     (party, offered)
 }
 
@@ -98,7 +95,7 @@ fn second_video(offered: &SessionDescription, mid: &str) -> MediaSection {
 #[test]
 fn who_is_held_answers_the_mirror_image_and_goes_on_afterwards_with_the_same_streams() {
     let (mut callee, mut offered) = call();
-    let streams = callee.negotiated.clone();
+    let streams = callee.negotiated().clone();
     for (held, answered) in [
         (SENDONLY, RECVONLY),
         (Direction::NEITHER, Direction::NEITHER),
@@ -115,7 +112,7 @@ fn who_is_held_answers_the_mirror_image_and_goes_on_afterwards_with_the_same_str
             "our stream stays announced"
         );
     }
-    assert_eq!(callee.negotiated, streams);
+    assert_eq!(*callee.negotiated(), streams);
 }
 
 #[test]
@@ -128,7 +125,7 @@ fn a_stream_that_is_not_announced_while_it_is_held_is_the_same_when_it_comes_bac
         section.msid = None;
     }
     assert_eq!(callee.takes(&held), [false, false]);
-    assert_eq!(callee.negotiated.audio.as_ref().unwrap().sources[0].ssrc, 1000);
+    assert_eq!(callee.negotiated().audio.as_ref().unwrap().sources[0].ssrc, 1000);
     assert_eq!(callee.takes(&first), [false, false]);
     assert_eq!(callee.directions(), [Direction::BOTH; 2]);
 }
@@ -153,7 +150,7 @@ fn a_second_video_is_a_screen_that_comes_goes_and_comes_back_beside_the_running_
     assert_eq!(callee.takes(&offered), [false, false]);
     assert_eq!(callee.answered(3).direction, RECVONLY);
     assert!(callee.answered(3).slides && !callee.answered(1).slides);
-    let screen = |callee: &Party| callee.negotiated.screen.clone();
+    let screen = |callee: &Party| callee.negotiated().screen.clone();
     assert_eq!(screen(&callee).unwrap().sources[0].ssrc, 1501);
     assert_eq!(screen(&callee).unwrap().direction, RECVONLY);
 
@@ -199,7 +196,7 @@ fn a_screen_stays_one_when_the_camera_beside_it_is_given_up() {
     assert_eq!(callee.takes(&offered), [false, false]);
     assert_eq!(callee.directions(), [Direction::BOTH, Direction::NEITHER]);
     assert!(callee.answered(3).slides);
-    assert!(callee.negotiated.screen.is_some());
+    assert!(callee.negotiated().screen.is_some());
 }
 
 #[test]
@@ -213,7 +210,7 @@ fn our_screen_gets_a_section_of_its_own_with_the_numbers_in_use_and_keeps_it() {
     offered.sections[1].codecs[1].parameters = "apt=120".into();
     callee.takes(&offered);
     callee.local.screen.as_mut().unwrap().direction.send = true;
-    let offer: SessionDescription = reoffer(&callee.local, &callee.ours).to_string().parse().unwrap();
+    let offer = callee.offers();
     assert_eq!(offer.bundle, ["0", "1", "2", "3"]);
     let screen = &offer.sections[3];
     assert!(screen.slides);
@@ -246,7 +243,8 @@ fn a_video_in_the_place_of_a_former_sound_does_not_take_over_from_the_running_on
     assert_eq!(callee.takes(&offered), [false, false]);
     assert_eq!(callee.directions(), [Direction::NEITHER, Direction::BOTH]);
     assert_eq!(
-        callee.negotiated.mid, "1",
+        callee.negotiated().mid,
+        "1",
         "the transport goes on in the next section"
     );
 
@@ -254,7 +252,7 @@ fn a_video_in_the_place_of_a_former_sound_does_not_take_over_from_the_running_on
     offered.bundle.push("5".into());
     assert_eq!(callee.takes(&offered), [false, false]);
     assert!(callee.answered(0).slides && !callee.answered(1).slides);
-    assert_eq!(callee.negotiated.video.as_ref().unwrap().sources[0].ssrc, 1001);
+    assert_eq!(callee.negotiated().video.as_ref().unwrap().sources[0].ssrc, 1001);
 }
 
 #[test]
@@ -289,7 +287,7 @@ fn our_own_next_offer_asks_for_what_we_want_though_the_peer_has_held_us() {
     let (mut callee, mut offered) = call();
     turn(&mut offered, SENDONLY, Direction::NEITHER);
     callee.takes(&offered);
-    let ours: SessionDescription = reoffer(&callee.local, &callee.ours).to_string().parse().unwrap();
+    let ours = callee.offers();
     for section in &ours.sections[..2] {
         assert_eq!(section.direction, Direction::BOTH);
         assert_eq!(section.sources.len(), 1);
@@ -301,10 +299,6 @@ fn our_own_next_offer_asks_for_what_we_want_though_the_peer_has_held_us() {
 fn an_offer_with_fewer_sections_than_before_is_refused() {
     let (callee, mut offered) = call();
     offered.sections.pop();
-    let running = Running {
-        ours: &callee.ours,
-        negotiated: &callee.negotiated,
-    };
-    let refused = reanswer(&callee.local, running, &offered).unwrap_err();
+    let refused = callee.exchange.would_answer(&callee.local, &offered).unwrap_err();
     assert!(matches!(refused, SdpError::BadOffer(_)));
 }

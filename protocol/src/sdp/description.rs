@@ -7,6 +7,8 @@ use std::str::FromStr;
 use ::sdp::description::common::Attribute;
 use ::sdp::description::session::{Origin, SessionDescription as Lines, TimeDescription};
 
+use serde::{Deserialize, Serialize};
+
 use super::section::{Inherited, MediaSection};
 
 /// Longest description that is read where nothing else is said, bytes; a Chromium offer with everything has about 8,000.
@@ -46,7 +48,7 @@ pub enum SdpError {
 }
 
 /// A session description. Only what a call needs is kept; unknown attributes are ignored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionDescription {
     /// Names the session (RFC 8866 §5.2); random.
     pub session_id: u64,

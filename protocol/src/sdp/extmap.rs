@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::section::{Direction, MediaSection};
 use crate::rtp::extension::{Extension, Mid, StreamExtensions};
 
@@ -14,7 +16,7 @@ const OFFERED: [(u8, Extension); 4] = [
 ];
 
 /// One extension of a media section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extmap {
     /// Its local identifier, 1 to 255.
     pub id: u8,

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes of a SHA-256 digest.
 const LENGTH: usize = 32;
 
 /// The SHA-256 digest of a certificate in DER.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; LENGTH]);
 
 /// Why a text is no [`Fingerprint`].
@@ -44,6 +47,20 @@ impl Fingerprint {
     pub fn hex(&self) -> String {
         let pairs: Vec<String> = self.0.iter().map(|byte| format!("{byte:02X}")).collect();
         pairs.join(":")
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = FingerprintError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`fingerprint`] (the certificate announced), [`codec`] (one payload type), [`extmap`] (header
 //! extensions), [`section`] (one `m=` with its attributes), [`description`] (the whole text), [`parameters`] (what a client brings and what is settled),
-//! [`negotiation`] (offer and answer; our side of the sections is in `our_sections.rs`), [`continuity`] (what goes on when they are exchanged again).
+//! [`negotiation`] (offer and answer; our side of the sections is in `our_sections.rs`), [`continuity`] (what goes on when they are exchanged again),
+//! [`exchange`] (the offers and answers of a call, one after the other).
 //!
 //! | subject | RFC |
 //! |---|---|
@@ -16,6 +17,7 @@
 pub mod codec;
 pub mod continuity;
 pub mod description;
+pub mod exchange;
 pub mod extmap;
 pub mod fingerprint;
 pub mod negotiation;
@@ -25,8 +27,8 @@ pub mod section;
 
 pub use crate::ice::IceCredentials as IceParameters;
 pub use codec::{Codec, H264Profile};
-pub use continuity::{Running, carry_on};
 pub use description::{SdpError, SessionDescription};
+pub use exchange::{Exchange, Settled};
 pub use extmap::Extmap;
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use negotiation::{answer, complete, offer, reanswer, reoffer};

@@ -1,5 +1,7 @@
 //! What goes into a negotiation and what comes out of it.
 
+use serde::{Deserialize, Serialize};
+
 use super::fingerprint::Fingerprint;
 use super::section::{Direction, Role, Source};
 use crate::VideoCodec;
@@ -8,7 +10,7 @@ use crate::rtp::extension::StreamExtensions;
 use crate::rtp::receiver::PictureFormat;
 
 /// The numbers our own descriptions give to codecs; all from the dynamic range 96–127 (RFC 3551 §6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadTypes {
     /// Opus.
     pub opus: u8,
@@ -35,7 +37,7 @@ impl Default for PayloadTypes {
 }
 
 /// One medium of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalMedia {
     /// Our stream's SSRC.
     pub ssrc: u32,
@@ -46,7 +48,7 @@ pub struct LocalMedia {
 }
 
 /// What this client brings into a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalParameters {
     /// Names our descriptions; random.
     pub session_id: u64,
@@ -78,7 +80,7 @@ pub struct LocalParameters {
 }
 
 /// Our side of the DTLS handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DtlsRole {
     /// Begins it (`a=setup:active`).
     Client,
@@ -87,7 +89,7 @@ pub enum DtlsRole {
 }
 
 /// What two descriptions settled, seen from this side.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Negotiated {
     /// The `mid` of the shared transport, which trickled candidates name.
     pub mid: String,
@@ -133,7 +135,7 @@ impl Negotiated {
 }
 
 /// How Opus (RFC 7587) goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NegotiatedAudio {
     /// The payload type we send.
     pub payload_type: u8,
@@ -156,7 +158,7 @@ pub struct NegotiatedAudio {
 }
 
 /// How pictures go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NegotiatedVideo {
     /// The codec we send.
     pub codec: VideoCodec,
@@ -185,7 +187,7 @@ pub struct NegotiatedVideo {
 }
 
 /// Data channels (RFC 8841).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NegotiatedData {
     /// The SCTP port.
     pub port: u16,

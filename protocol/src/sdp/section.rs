@@ -6,6 +6,8 @@ use std::str::FromStr;
 use ::sdp::description::common::{Address, Attribute, ConnectionInformation};
 use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
 
+use serde::{Deserialize, Serialize};
+
 use super::codec::Codec;
 use super::extmap::Extmap;
 use super::fingerprint::Fingerprint;
@@ -23,7 +25,7 @@ const SCTPMAP_PROTOCOL: &str = "DTLS/SCTP";
 const SLIDES: &str = "slides";
 
 /// What a section carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SectionKind {
     /// `m=audio`.
     Audio,
@@ -63,7 +65,7 @@ impl Role {
 }
 
 /// Who sends (RFC 3264 §5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Direction {
     /// The party whose description this is sends.
     pub send: bool,
@@ -122,7 +124,7 @@ impl Direction {
 }
 
 /// Who begins the DTLS handshake (RFC 4145 §4, RFC 8842 §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Setup {
     /// The DTLS client.
     Active,
@@ -152,7 +154,7 @@ impl Setup {
 }
 
 /// One RTP stream that a section announces (`a=ssrc`, RFC 5576).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Its SSRC.
     pub ssrc: u32,
@@ -163,7 +165,7 @@ pub struct Source {
 }
 
 /// One `m=` section. What a description says once for the whole session stands in each section.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaSection {
     /// What it carries.
     pub kind: SectionKind,
