@@ -80,6 +80,16 @@ fn resident_bytes() -> usize {
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
+/// Threads and open descriptors of this process, and the actors it knows.
+fn held() -> [usize; 3] {
+    let entries = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    [
+        entries("/proc/self/task"),
+        entries("/proc/self/fd"),
+        Directory::view().len(),
+    ]
+}
+
 /// Set in the process that runs one story alone.
 const ALONE: &str = "ROOMRTC_TEST_ALONE";
 
@@ -128,7 +138,7 @@ fn ten_thousand_crashes_leave_no_growth() {
         }
         supervisor.launch(&here, ear(&heard));
 
-        let mut settled = 0;
+        let mut settled = (0, [0; 3]);
         for crash in 0..CRASHES {
             Directory::order(
                 ice.name(),
@@ -137,12 +147,14 @@ fn ten_thousand_crashes_leave_no_growth() {
             assert_eq!(dtls.ask(Total).await, Ok(0));
             assert_eq!(ice.ask(Total).await, Ok(0));
             if crash == CRASHES / 10 {
-                settled = resident_bytes();
+                settled = (resident_bytes(), held());
             }
         }
         assert_eq!((view(&ice).lives, view(&dtls).depth), (CRASHES + 1, 0));
-        let grown = resident_bytes().saturating_sub(settled);
+        let (memory, others) = settled;
+        let grown = resident_bytes().saturating_sub(memory);
         assert!(grown < 1 << 20, "grew by {grown} bytes: over 100 a crash");
+        assert_eq!(held(), others, "threads, descriptors, actors");
         root.tell(Shutdown);
         settle().await;
         assert_eq!(heard.lock().unwrap().len(), 1);
