@@ -41,7 +41,7 @@ impl Call {
             Some((on, notice)) if *on => {
                 *on = false;
                 self.keep();
-                tree.start_capture(self.now.microphone, self.now.camera);
+                tree.start_capture(self.capturing());
                 self.peer_media();
                 self.tell(CallNews::Notice(notice));
             }

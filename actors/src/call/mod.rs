@@ -32,7 +32,7 @@ use self::gaps::Restarts;
 use self::negotiation::Negotiation;
 use self::setup_clock::{Moment, SetupClock};
 use self::tree::Tree;
-use self::wishes::{Hold, Screens};
+use self::wishes::{Hold, Sharing};
 use crate::brief;
 use crate::call_events::{
     AssociationLost, CallNotice, DataReport, DtlsEvent, FileReport, FirstFrame, FirstPacket, IceEvent,
@@ -117,7 +117,7 @@ struct Progress {
     /// Who holds the call, as was told last.
     hold: Hold,
     /// Whose screens are seen, as was told last.
-    screens: Screens,
+    screens: Sharing,
     /// What the peer wants to send, as it says.
     peer_media: PeerMedia,
     /// What was told of that last.
@@ -170,7 +170,7 @@ impl Call {
             wanted_early: false,
             screen_source: VideoChoice::None,
             hold: Hold::default(),
-            screens: Screens::default(),
+            screens: Sharing::default(),
             peer_media: PeerMedia::ALL,
             peer_told: PeerMedia::ALL,
             expects_media: true,
@@ -245,7 +245,7 @@ impl Call {
 
     fn begin(&mut self) {
         self.plan.tree.start_transport();
-        self.plan.tree.start_capture(self.now.microphone, self.now.camera);
+        self.plan.tree.start_capture(self.capturing());
         self.enter(Stage::Describing);
         if self.plan.setup.caller || self.plan.setup.rejoin {
             self.offer();

@@ -207,7 +207,7 @@ impl Tree {
     }
 
     /// Camera and microphone.
-    pub(crate) fn start_capture(&self, microphone: bool, camera: bool) {
+    pub(crate) fn start_capture(&self, [microphone, camera]: [bool; 2]) {
         let (config, media) = (&self.soil.config, &self.soil.arbiters.media);
         let choice = &self.soil.setup.media;
         let pictures = CaptureSetup {

@@ -8,7 +8,7 @@ use roomrtc_protocol::renewal::Input;
 use roomrtc_protocol::sdp::{Direction, Negotiated, NegotiatedVideo};
 
 use super::description::Wanted;
-use super::{Call, Stage};
+use super::{Call, Progress, Stage};
 use crate::ui_bridge::{CallEvent, VideoChoice};
 
 /// Who holds the call.
@@ -65,7 +65,7 @@ impl Sent {
 
 /// Whose screens are on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Screens {
+pub(super) struct Sharing {
     ours: bool,
     peers: bool,
 }
@@ -112,11 +112,21 @@ impl Call {
         );
     }
 
-    /// Nothing is captured while we hold the call.
+    /// Whether microphone and camera are on: nothing is captured while we hold the call.
+    pub(super) fn capturing(&self) -> [bool; 2] {
+        let Progress {
+            microphone,
+            camera,
+            wanted,
+            ..
+        } = self.now;
+        [microphone, camera].map(|on| on && !wanted.held)
+    }
+
     fn turn_capture(&self) {
-        let heard = !self.now.wanted.held;
-        self.plan.tree.set_microphone(self.now.microphone && heard);
-        self.plan.tree.set_camera(self.now.camera && heard);
+        let [microphone, camera] = self.capturing();
+        self.plan.tree.set_microphone(microphone);
+        self.plan.tree.set_camera(camera);
     }
 
     /// Opens and closes what is agreed on and wanted, and tells who holds the call.
@@ -128,7 +138,7 @@ impl Call {
         let tree = &self.plan.tree;
         tree.turn_media(agreed, sent);
         let ours = sent.screen.then(|| self.now.screen_source.clone());
-        let screens = Screens {
+        let screens = Sharing {
             ours: ours.is_some(),
             peers: tree.turn_screens(agreed, ours),
         };
