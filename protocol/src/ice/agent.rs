@@ -51,6 +51,9 @@ pub struct IceAgent {
     early: Vec<Candidate>,
     /// Candidates that wait until it is time for TCP.
     held: Vec<Candidate>,
+    /// When the last candidate over UDP came.
+    told: Option<Instant>,
+    names_awaited: bool,
     /// Every address of the peer the inner agent knows of; bounds what it remembers.
     remotes: HashSet<SocketAddr>,
     /// Every address of ours the peer has told of; bounds the same.
@@ -94,6 +97,8 @@ impl IceAgent {
             remote: None,
             early: Vec::new(),
             held: Vec::new(),
+            told: None,
+            names_awaited: false,
             remotes: HashSet::new(),
             mapped: HashSet::new(),
             selected: None,
@@ -278,6 +283,9 @@ impl IceAgent {
             .any(|other| known(&other))
         {
             return Ok(Some(address));
+        }
+        if candidate.proto() == Protocol::Udp {
+            self.told = Some(now);
         }
         if self.remote.is_some() {
             self.pair(candidate);

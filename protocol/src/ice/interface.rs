@@ -50,7 +50,8 @@ pub struct Settings {
     pub max_remote_candidates: usize,
     /// The peer sees and reaches us by TURN servers alone, and learns no other address of ours.
     pub relay_only: bool,
-    /// TCP is tried if no pair over UDP works so long after checks began (RFC 6544); `None` where it never is.
+    /// TCP is tried if no pair over UDP works so long after checks began or the last candidate came (RFC 6544); `None`
+    /// where it never is.
     pub tcp_after: Option<Duration>,
 }
 

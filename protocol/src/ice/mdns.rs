@@ -131,6 +131,11 @@ impl Names {
         self.wanted.iter().map(|wanted| wanted.next).min()
     }
 
+    /// Whether there is a name that may still be found.
+    pub fn is_waiting(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<NamesOutput> {
         self.outputs.pop_front()

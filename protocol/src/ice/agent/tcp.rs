@@ -18,6 +18,9 @@ use crate::ice::relay::Transport;
 /// The port of active candidates (RFC 6544 §4.5), which leave from another one with each connection.
 pub const ANY_PORT: u16 = 9;
 
+/// Names take so much longer than addresses: a browser does not answer about a new one within a second (RFC 6762 §6).
+const LOOKING_UP: u32 = 4;
+
 /// In the inner agent: our active candidates and the peer's passive ones.
 const ACTIVE: Protocol = Protocol::Tcp;
 /// In the inner agent: our passive candidates and who connects to them.
@@ -42,6 +45,11 @@ fn active_beside(listener: SocketAddr) -> SocketAddr {
 }
 
 impl IceAgent {
+    /// Whether the peer has candidates whose addresses are being looked up; TCP waits longer then.
+    pub fn await_names(&mut self, awaited: bool) {
+        self.names_awaited = awaited;
+    }
+
     /// Streams of the peer may arrive here, and leave to it from any other port of this address. Tell hosts of datagrams
     /// before, for they are better.
     pub fn add_listener(&mut self, now: Instant, listener: SocketAddr) {
@@ -144,7 +152,10 @@ impl IceAgent {
     }
 
     fn tcp_begins(&self) -> Option<Instant> {
-        Some(self.checking_since? + self.settings.tcp_after?)
+        let (checking, after) = (self.checking_since?, self.settings.tcp_after?);
+        let since = self.told.map_or(checking, |told| told.max(checking));
+        let patience = if self.names_awaited { LOOKING_UP } else { 1 };
+        Some(since + after * patience)
     }
 
     fn is_tcp_wanted(&self) -> bool {

@@ -74,6 +74,30 @@ fn where_udp_is_blocked_both_settle_on_one_stream_when_udp_had_its_time() {
 }
 
 #[test]
+fn tcp_waits_for_names_to_be_found_and_for_what_the_last_address_is_worth() {
+    let opens = |names_awaited: bool, told: Option<Duration>| {
+        let mut link = without_udp(43);
+        for peer in &mut link.peers {
+            peer.agent.await_names(names_awaited);
+        }
+        if let Some(told) = told {
+            link.run_for(told);
+            let (now, text) = (link.now, "candidate:1 1 udp 2113937151 192.0.2.9 5000 typ host");
+            for peer in &mut link.peers {
+                peer.agent.await_names(false);
+                peer.agent.add_remote_candidate(now, text).unwrap();
+            }
+        }
+        assert!(link.run(Duration::from_secs(5), |link| !link.streams.is_empty()));
+        link.elapsed()
+    };
+    let near = |found: Duration, wanted: u64| (ms(wanted)..ms(wanted + 10)).contains(&found);
+    assert!(near(opens(false, None), 500));
+    assert!(near(opens(true, None), 2000), "{:?}", opens(true, None));
+    assert!(near(opens(true, Some(ms(1200))), 1700));
+}
+
+#[test]
 fn a_stream_is_opened_from_active_to_passive_and_from_nowhere_else() {
     let mut link = without_udp(41);
     link.run_for(Duration::from_secs(5));
