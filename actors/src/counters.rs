@@ -181,6 +181,8 @@ pub struct TransportCounters {
     pub datagrams_received: Count,
     /// Datagrams that were nothing we know, or came before they could be used.
     pub datagrams_dropped: Count,
+    /// Streams to us that were closed: there were too many, or they did not begin with a check.
+    pub streams_refused: Count,
     /// RTCP packets that failed authentication, replay protection or parsing.
     pub rtcp_refused: Count,
     /// Handshake records the guard refused.

@@ -1,4 +1,4 @@
-//! Owns the UDP sockets of a call: finds the path between the peers and carries everything over it.
+//! Owns the sockets of a call: finds the path between the peers and carries everything over it.
 //!
 //! `call` tells it the peer's credentials and candidates and hears [`IceEvent`]s; `dtls_session`, `rtp_sender` and
 //! `rtcp_reporter` give it datagrams to send; what arrives goes by its first bytes (RFC 7983) to `dtls_session`,
@@ -8,15 +8,18 @@
 //! again with the same credentials, and the peer notices nothing.
 //!
 //! Reading order: [`interfaces`] (which addresses), [`socket`] (one socket and its trains), [`batch`] (what one read
-//! has for the others), [`waiting`] (for something to read, for room to write), [`receiving`], this file, [`roaming`]
-//! (addresses come and go), [`peer_candidates`], [`servers`], [`streams`] and [`relaying`] (STUN and TURN servers).
+//! has for the others), [`waiting`] (for something to read, for room to write), [`receiving`], [`sending`], this file,
+//! [`roaming`] (addresses come and go), [`peer_candidates`], [`servers`], [`streams`] (TCP and TLS), [`peer_streams`] (ICE
+//! over TCP) and [`relaying`] (STUN and TURN servers).
 
 mod batch;
 pub(crate) mod interfaces;
 mod peer_candidates;
+mod peer_streams;
 mod receiving;
 mod relaying;
 mod roaming;
+mod sending;
 mod servers;
 mod socket;
 mod streams;
@@ -40,11 +43,12 @@ use roomrtc_protocol::signaling::messages::IceServer;
 use tracing::{info, trace, warn};
 
 use peer_candidates::Group;
+use peer_streams::{Listener, PeerStream, PeerStreams};
 use relaying::Relaying;
 use roaming::bind_sockets;
 pub use socket::Bound;
 use socket::{Inbox, Outbox, Socket};
-use waiting::{Reading, Writing};
+use waiting::Reading;
 
 use crate::brief;
 use crate::call_events::IceEvent;
@@ -53,12 +57,6 @@ use crate::dtls_session::DtlsDatagrams;
 use crate::recorder::Recorder;
 use crate::rtcp_reporter::RtcpDatagrams;
 use crate::rtp_receiver::RtpDatagrams;
-
-/// Datagrams that wait while a socket has no room; more push out the oldest. About 2.4 MB, as much as a socket holds.
-const MAX_PENDING: usize = 2048;
-/// Datagrams kept before there is a path, as a handshake's first flight is: its repetition would cost the call's set-up
-/// a flight interval. More push out the oldest.
-const MAX_EARLY: usize = 32;
 
 /// From call: the peer's credentials; checks begin. Other ones than before mean that the peer restarts ICE.
 #[derive(Clone, Debug)]
@@ -143,6 +141,8 @@ pub struct IceSetup {
 #[derive(Clone)]
 pub struct IceResume {
     sockets: Vec<Bound>,
+    listeners: Vec<Listener>,
+    streams: Vec<PeerStream>,
     credentials: IceCredentials,
     remote: Option<IceCredentials>,
     remote_lite: bool,
@@ -158,6 +158,8 @@ pub struct IceResume {
 enum Path {
     /// From one of our sockets.
     Direct { socket: usize, remote: SocketAddr },
+    /// Over a stream to or from a candidate of ours.
+    Stream { local: SocketAddr, peer: SocketAddr },
     /// By way of a TURN server.
     Relayed {
         relayed: SocketAddr,
@@ -186,6 +188,7 @@ pub struct IceAgent {
     routes: Routes,
     /// Of the selected pair.
     path: Option<Path>,
+    peer_streams: PeerStreams,
     relaying: Relaying,
     /// Servers whose address is looked up or who are being connected to.
     asking: usize,
@@ -214,6 +217,8 @@ impl IceAgent {
                 &setup.network,
                 interfaces::addresses(&setup.network, setup.ice.max_local_candidates),
             ),
+            listeners: Vec::new(),
+            streams: Vec::new(),
             credentials: setup.credentials.clone(),
             remote: None,
             remote_lite: false,
@@ -243,6 +248,7 @@ impl IceAgent {
             sockets: Vec::new(),
             routes: Routes::default(),
             path: None,
+            peer_streams: PeerStreams::default(),
             pending: VecDeque::new(),
             waiting_for_room: false,
             inbox: Some(Box::default()),
@@ -255,7 +261,13 @@ impl IceAgent {
     fn take_over(&mut self, now: Instant) {
         if let Some(pair) = self.resume.selected.clone() {
             self.set_path(&pair);
-            self.agent.adopt(now, pair);
+            if pair.transport == Transport::Stream && self.path.is_none() {
+                // It went down with the thread that carried it.
+                self.resume.selected = None;
+                self.setup.events.tell(IceEvent::Failed);
+            } else {
+                self.agent.adopt(now, pair);
+            }
         }
         if let Some(remote) = self.resume.remote.clone() {
             self.meet(now, remote);
@@ -289,7 +301,7 @@ impl IceAgent {
         loop {
             while let Some(output) = self.agent.poll_output() {
                 match output {
-                    Output::Transmit(transmit) => self.transmit(transmit),
+                    Output::Transmit(transmit) => self.transmit(transmit, ctx),
                     Output::Event(event) => self.tell(event),
                 }
             }
@@ -306,10 +318,16 @@ impl IceAgent {
         self.deadline.arm(next, ctx);
     }
 
-    fn transmit(&mut self, transmit: Transmit) {
+    fn transmit(&mut self, transmit: Transmit, ctx: &mut Context<Self>) {
         let Transmit {
-            local, remote, data, ..
+            transport,
+            local,
+            remote,
+            data,
         } = transmit;
+        if transport == Transport::Stream {
+            return self.send_framed(local, remote, &data, ctx);
+        }
         match self.socket_at(local) {
             Some(index) => {
                 let sent = self.sockets[index].send_one(remote, &data);
@@ -369,6 +387,12 @@ impl IceAgent {
     }
 
     fn set_path(&mut self, pair: &SelectedPair) {
+        let (local, peer) = (pair.local, pair.remote);
+        if pair.transport == Transport::Stream {
+            let there = self.has_stream(local, peer);
+            self.path = there.then_some(Path::Stream { local, peer });
+            return;
+        }
         let direct = self.socket_at(pair.local).map(|socket| Path::Direct {
             socket,
             remote: pair.remote,
@@ -389,63 +413,6 @@ impl IceAgent {
         transport.local.set(pair.local.to_string());
         transport.remote.set(pair.remote.to_string());
         transport.pair.set(pair.kinds.as_str());
-    }
-
-    fn send(&mut self, datagrams: Vec<Bytes>, ctx: &mut Context<Self>) {
-        let transport = &self.setup.counters.transport;
-        let Some(path) = self.path else {
-            self.pending.extend(datagrams);
-            let excess = self.pending.len().saturating_sub(MAX_EARLY);
-            self.pending.drain(..excess);
-            transport.datagrams_dropped.add(excess as u64);
-            return;
-        };
-        let (index, remote, wrapped) = match path {
-            Path::Direct { socket, remote } => (Some(socket), remote, None),
-            Path::Relayed { relayed, peer, link } => {
-                let Some(wrapped) = self.wrap(relayed, peer, &datagrams) else {
-                    return transport.datagrams_dropped.add(datagrams.len() as u64);
-                };
-                if link.transport == Transport::Stream {
-                    return self.send_by_stream(link, wrapped);
-                }
-                (self.socket_at(link.local), link.server, Some(wrapped))
-            }
-        };
-        let Some(index) = index else {
-            return transport.datagrams_dropped.add(datagrams.len() as u64);
-        };
-        let mut rest = 0;
-        if self.pending.is_empty() {
-            let packed = wrapped.as_ref().unwrap_or(&datagrams);
-            let sent = self.sockets[index].send(remote, packed, &mut self.outbox);
-            transport.datagrams_sent.add(sent.out as u64);
-            transport.datagrams_dropped.add(sent.refused as u64);
-            rest = sent.taken();
-        }
-        if rest < datagrams.len() {
-            self.pending.extend(datagrams.into_iter().skip(rest));
-            let excess = self.pending.len().saturating_sub(MAX_PENDING);
-            self.pending.drain(..excess);
-            transport.datagrams_dropped.add(excess as u64);
-            self.wait_for_room(index, ctx);
-        }
-    }
-
-    fn wait_for_room(&mut self, index: usize, ctx: &mut Context<Self>) {
-        if !self.waiting_for_room {
-            self.waiting_for_room = true;
-            ctx.spawn(Writing { index });
-        }
-    }
-
-    /// The socket has room again.
-    fn send_pending(&mut self, ctx: &mut Context<Self>) {
-        self.waiting_for_room = false;
-        let pending = std::mem::take(&mut self.pending);
-        if !pending.is_empty() {
-            self.send(pending.into(), ctx);
-        }
     }
 }
 
@@ -469,14 +436,17 @@ impl Actor for IceAgent {
             self.setup.events.tell(IceEvent::Failed);
         }
         self.relaying.note_sockets(&self.resume.sockets);
+        self.take_over_streams(ctx);
         self.take_over(now);
         for index in 0..self.sockets.len() {
             self.agent.add_host(now, self.sockets[index].address());
             ctx.spawn(Reading { index });
         }
+        self.listen(now, ctx);
+        self.keep();
         self.take_over_relays(now, ctx);
         self.gather(ctx);
-        ctx.run_interval(self.setup.ice.interface_poll(), Self::watch_interfaces);
+        ctx.run_interval(self.setup.ice.interface_poll(), Self::watch);
         self.drive(ctx);
     }
 }
@@ -522,6 +492,7 @@ impl Handler<RestartIce> for IceAgent {
         self.rescan(now, ctx);
         let silent = self.agent.state() == ice::State::Disconnected;
         let renew = silent && self.give_relays_back(now);
+        self.renew_streams(silent, ctx);
         self.keep();
         self.agent.restart(now, credentials);
         if renew || self.relaying.relays().allocated().next().is_none() {
@@ -575,7 +546,7 @@ fn settings(ice: &Ice) -> Settings {
         max_pairs: ice.max_pairs,
         max_remote_candidates: ice.max_remote_candidates,
         relay_only: ice.relay_only,
-        tcp_after: None,
+        tcp_after: ice.tcp.then(|| ice.tcp_after()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which addresses of this machine a call uses.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
 use if_addrs::IfOperStatus;
 use roomrtc_kit::config::Network;
@@ -64,18 +64,23 @@ fn needs_scope(ip: &IpAddr) -> bool {
     }
 }
 
-/// Binds a socket within the configured ports; `start` says where to begin, so that calls do not collide.
-pub(super) fn bind(ip: IpAddr, network: &Network, start: u16) -> io::Result<UdpSocket> {
+/// Binds a socket, or a listener, within the configured ports; `start` says where to begin, so that calls do not collide.
+pub(super) fn bind<S>(
+    ip: IpAddr,
+    network: &Network,
+    start: u16,
+    bind_at: impl Fn(SocketAddr) -> io::Result<S>,
+) -> io::Result<S> {
     let (first, last) = (network.udp_port_min, network.udp_port_max);
     if first == 0 || last == 0 {
-        return UdpSocket::bind(SocketAddr::new(ip, 0));
+        return bind_at(SocketAddr::new(ip, 0));
     }
     let ports = u32::from(last.saturating_sub(first)) + 1;
     let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
     for step in 0..ports {
         let offset = (u32::from(start) + step) % ports;
         let port = first.saturating_add(u16::try_from(offset).unwrap_or_default());
-        match UdpSocket::bind(SocketAddr::new(ip, port)) {
+        match bind_at(SocketAddr::new(ip, port)) {
             Ok(socket) => return Ok(socket),
             Err(error) => refused = error,
         }
@@ -86,6 +91,8 @@ pub(super) fn bind(ip: IpAddr, network: &Network, start: u16) -> io::Result<UdpS
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::net::UdpSocket;
 
     use super::*;
 
@@ -150,7 +157,7 @@ mod tests {
             udp_port_max: port + 20,
             ..Network::default()
         };
-        let socket = bind("127.0.0.1".parse().unwrap(), &network, 0).unwrap();
+        let socket = bind("127.0.0.1".parse().unwrap(), &network, 0, UdpSocket::bind).unwrap();
         let found = socket.local_addr().unwrap().port();
         assert!((port..=port + 20).contains(&found));
     }

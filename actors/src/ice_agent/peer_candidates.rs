@@ -112,6 +112,7 @@ impl IceAgent {
 
     /// Asks for names, and takes what was answered. Returns whether the agent has heard something new.
     pub(super) fn drive_names(&mut self, ctx: &mut Context<Self>) -> bool {
+        self.agent.await_names(self.names.is_waiting());
         let mut fed = false;
         while let Some(output) = self.names.poll_output() {
             match output {

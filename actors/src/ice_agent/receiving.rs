@@ -101,7 +101,7 @@ impl IceAgent {
         true
     }
 
-    fn sort_payload(
+    pub(super) fn sort_payload(
         &mut self,
         remote: SocketAddr,
         datagrams: impl ExactSizeIterator<Item = Bytes>,

@@ -13,8 +13,9 @@ use super::{Bound, IceAgent, Path, interfaces};
 use crate::call_events::IceEvent;
 
 impl IceAgent {
-    /// Looks whether interfaces have come or gone.
-    pub(super) fn watch_interfaces(&mut self, ctx: &mut Context<Self>) {
+    /// Looks whether interfaces have come or gone, and whether those who connected have anything to say.
+    pub(super) fn watch(&mut self, ctx: &mut Context<Self>) {
+        self.close_unproven(Instant::now(), ctx);
         let found = interfaces::addresses(&self.setup.network, self.setup.ice.max_local_candidates);
         let bound = self.resume.sockets.iter().map(|bound| bound.address().ip());
         let same = bound.clone().count() == found.len() && bound.clone().all(|ip| found.contains(&ip));
@@ -47,6 +48,7 @@ impl IceAgent {
         for bound in gone {
             info!("an address of this machine is gone");
             self.agent.remove_host(now, bound.address());
+            self.stop_listening(now, bound.address().ip(), ctx);
             self.close_links_from(now, &bound);
             if self.path.is_some_and(|path| self.is_over(path, &bound)) {
                 self.path = None;
@@ -72,6 +74,7 @@ impl IceAgent {
         }
         self.relaying.note_sockets(&self.resume.sockets);
         if any {
+            self.listen(now, ctx);
             self.gather(ctx);
         }
     }
@@ -79,6 +82,7 @@ impl IceAgent {
     fn is_over(&self, path: Path, bound: &Bound) -> bool {
         match path {
             Path::Direct { socket, .. } => self.sockets[socket].address() == bound.address(),
+            Path::Stream { local, .. } => local.ip() == bound.address().ip(),
             Path::Relayed { .. } => false,
         }
     }

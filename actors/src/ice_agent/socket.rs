@@ -35,7 +35,7 @@ impl Bound {
     /// # Errors
     /// If the system refuses the address or the port.
     pub(super) fn new(ip: IpAddr, network: &Network, start: u16) -> io::Result<Self> {
-        let socket = interfaces::bind(ip, network, start)?;
+        let socket = interfaces::bind(ip, network, start, std::net::UdpSocket::bind)?;
         // The default of 208 KiB loses bursts; the system may grant less than asked for, which is no reason to fail.
         let options = SockRef::from(&socket);
         let _ = options.set_recv_buffer_size(network.receive_buffer_bytes);

@@ -1,4 +1,4 @@
-//! Ways to TURN servers where UDP is blocked: TCP, and TLS over it.
+//! Ways to the peer and to TURN servers where UDP is blocked: TCP, and TLS over it.
 //!
 //! A stream is carried by a task of its own, so that it outlives the actor like the sockets do; it ends with the last
 //! handle to it.
@@ -14,17 +14,19 @@ use bytes::{Bytes, BytesMut};
 use native_tls::{Protocol, TlsConnector};
 use roomrtc_protocol::ice::{Link, ServerKind, ServerUri, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 /// Datagrams that wait to be written; the newest is dropped when there is no room, as a full socket would.
 const MAX_OUTGOING: usize = 512;
 /// Pieces that were read and not taken yet; the server waits when there is no room.
 const MAX_INCOMING: usize = 64;
+/// A stream that takes nothing for so long is dead, as a path without consent is (RFC 7675 §5.1).
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes read at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// A stream to a TURN server. Clones are the same one.
+/// A stream to a TURN server or the peer. Clones are the same one.
 #[derive(Clone)]
 pub(super) struct Stream {
     link: Link,
@@ -53,10 +55,33 @@ impl Stream {
                 ServerKind::Stun | ServerKind::TurnUdp | ServerKind::TurnTcp => Ok(Self::carried(link, tcp)),
             }
         };
-        let late = || io::Error::from(io::ErrorKind::TimedOut);
-        tokio::time::timeout(limit, connecting)
-            .await
-            .map_err(|_| late())?
+        within(limit, connecting).await
+    }
+
+    /// Connects to the peer from this candidate's address, within `limit`.
+    pub(super) async fn connect_from(
+        local: SocketAddr,
+        peer: SocketAddr,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let socket = if local.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.bind(SocketAddr::new(local.ip(), 0))?;
+        Self::to_peer(local, peer, within(limit, socket.connect(peer)).await?)
+    }
+
+    /// A stream between the peer and a candidate of ours.
+    pub(super) fn to_peer(local: SocketAddr, peer: SocketAddr, tcp: TcpStream) -> io::Result<Self> {
+        tcp.set_nodelay(true)?;
+        let link = Link {
+            transport: Transport::Stream,
+            local,
+            server: peer,
+        };
+        Ok(Self::carried(link, tcp))
     }
 
     fn carried(link: Link, stream: impl AsyncRead + AsyncWrite + 'static) -> Self {
@@ -93,6 +118,11 @@ impl Stream {
     }
 }
 
+async fn within<T>(limit: Duration, connecting: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    tokio::time::timeout(limit, connecting).await.map_err(late)?
+}
+
 /// Loading the system's roots takes milliseconds that the call's thread does not have.
 async fn connector() -> io::Result<tokio_native_tls::TlsConnector> {
     let building = tokio::task::spawn_blocking(|| {
@@ -122,9 +152,9 @@ async fn carry(
     };
     let writing = async {
         while let Some(data) = outgoing.recv().await {
-            let mut written = writer.write_all(&data).await;
+            let mut written = within(WRITE_WITHIN, writer.write_all(&data)).await;
             while let (Ok(()), Ok(data)) = (&written, outgoing.try_recv()) {
-                written = writer.write_all(&data).await;
+                written = within(WRITE_WITHIN, writer.write_all(&data)).await;
             }
             if written.is_err() || writer.flush().await.is_err() {
                 return;

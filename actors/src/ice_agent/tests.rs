@@ -10,8 +10,11 @@ use roomrtc_protocol::MediaKind;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::sending::MAX_EARLY;
 use super::*;
 use crate::Datagram;
+
+mod tcp;
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -184,10 +187,21 @@ impl Peer {
 
     /// Passes candidates on until a pair is selected.
     async fn connect(&mut self, other: &Peer) -> (String, String) {
+        self.connect_by(other, Some).await
+    }
+
+    /// The same, with what becomes of the candidates on the way.
+    async fn connect_by(
+        &mut self,
+        other: &Peer,
+        pass: impl Fn(String) -> Option<String>,
+    ) -> (String, String) {
         loop {
             match self.next().await {
                 News::Event(IceEvent::LocalCandidate(candidate)) => {
-                    other.agent.tell(AddRemoteCandidate { candidate });
+                    if let Some(candidate) = pass(candidate) {
+                        other.agent.tell(AddRemoteCandidate { candidate });
+                    }
                 }
                 News::Event(IceEvent::Selected { local, remote, .. }) => return (local, remote),
                 News::Event(IceEvent::GatheringComplete | IceEvent::Checking) => {}

@@ -185,6 +185,7 @@ fn transport(counters: &Counters) -> TransportStats {
         remb_kbps: transport.remb_kbps.known(),
         feedback_received: transport.feedback_received.now(),
         feedback_sent: transport.feedback_sent.now(),
+        streams_refused: transport.streams_refused.now(),
     }
 }
 

@@ -176,6 +176,8 @@ pub struct TransportStats {
     pub feedback_received: u64,
     /// Transport-wide feedback to the peer, since the start.
     pub feedback_sent: u64,
+    /// Streams to us that were closed because they did not begin with a check, since the start.
+    pub streams_refused: u64,
 }
 
 /// A report block (RFC 3550 §6.4.1).

@@ -20,6 +20,13 @@ section! {
         /// Look in the local network for the addresses that browsers hide behind names (`UUID.local`), by multicast DNS.
         mdns: bool = true, any();
 
+        /// Connect to the peer over TCP, and let it connect to this machine, where no UDP gets through (RFC 6544).
+        tcp: bool = true, any();
+
+        /// Time UDP has before TCP is tried, from the beginning of the checks or the peer's last address; four times as
+        /// long while an address is looked up by multicast DNS.
+        tcp_after_ms: u64 = 500, range(0..=30_000), from_millis(tcp_after);
+
         /// Time the connection to a TURN server over TCP or TLS may take.
         relay_connect_timeout_ms: u64 = 5000, range(100..=60_000), from_millis(relay_connect_timeout);
 

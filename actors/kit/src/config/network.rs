@@ -23,10 +23,10 @@ section! {
         /// Interfaces calls do not use, such as those of a VPN; a name may end in `*`, as in `tun*`.
         exclude_interfaces: Vec<String> = Vec::new(), any();
 
-        /// First UDP port a call may use; 0 leaves the choice to the system.
+        /// First port a call may use, for UDP and, with `ice.tcp`, for TCP; 0 leaves the choice to the system.
         udp_port_min: u16 = 0, any();
 
-        /// Last UDP port a call may use; 0 leaves the choice to the system.
+        /// Last port a call may use, likewise; 0 leaves the choice to the system.
         udp_port_max: u16 = 0, any();
 
         /// Use IPv4.
