@@ -1,6 +1,6 @@
 //! Calls across networks: machines of their own, joined by virtual cables and routers.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{guest_hears_and_sees, inviter_at, join};
 use roomrtc_tests::harness::internet::{self, Internet, Router};
 use roomrtc_tests::harness::neighbours::{self, Neighbours};
@@ -87,6 +87,74 @@ fn where_there_is_only_ipv6_nothing_is_missing() -> Result<()> {
     call_from_behind([Router::Ipv6; 2], &["udp"], |pair| {
         ["host/host", "host/prflx"].contains(&pair)
     })
+}
+
+fn is_over_tcp(line: &Value) -> bool {
+    line["transport"]["pair"]
+        .as_str()
+        .is_some_and(|pair| pair.ends_with(" tcp"))
+}
+
+#[test]
+fn where_udp_is_blocked_and_nobody_relays_the_call_goes_over_tcp_and_survives_a_reset() -> Result<()> {
+    let Some(neighbours) = Neighbours::build()? else {
+        return Ok(());
+    };
+    neighbours.block_udp()?;
+    let server = Server::start_at(neighbours.ana(), neighbours::ANA, &[])?;
+    let mut ben = server.client_at(
+        neighbours.ben(),
+        "ben",
+        &[&MEDIA[..], &["--answer", "any"]].concat(),
+    )?;
+    ben.wait_for("online")?;
+    let mut ana = server.client_at(
+        neighbours.ana(),
+        "ana",
+        &[&MEDIA[..], &["--call", "ben"]].concat(),
+    )?;
+    for client in [&mut ana, &mut ben] {
+        client.wait_for("connected")?;
+        hears_and_sees(client)?;
+        let second = client.wait_until("that it uses such a pair", is_over_tcp)?;
+        println!("{}: {}", client.name(), second["transport"]["pair"]);
+    }
+    let port = server.url.rsplit(':').next().context("a port")?;
+    neighbours.reset_streams(port, true)?;
+    ana.wait_for("interrupted")?;
+    neighbours.reset_streams(port, false)?;
+    ana.wait_for("resumed")?;
+    for client in [&mut ana, &mut ben] {
+        hears_and_sees(client)?;
+        client.wait_until("that it uses such a pair", is_over_tcp)?;
+    }
+    Ok(())
+}
+
+/// A browser connects to the passive candidates of others, and cannot be connected to.
+fn guest_over_tcp(browser_at: impl Fn(&str) -> Result<Browser>) -> Result<()> {
+    let Some(neighbours) = Neighbours::build()? else {
+        return Ok(());
+    };
+    neighbours.block_udp()?;
+    let server = Server::start_at(neighbours.ana(), neighbours::ANA, &[])?;
+    let (mut ana, url) = inviter_at(neighbours.ana(), &server, &[])?;
+    let mut browser = browser_at(neighbours.ben())?;
+    join(&mut browser, &url)?;
+    guest_hears_and_sees(&mut browser)?;
+    let second = ana.wait_for("stats")?;
+    ensure!(second["transport"]["pair"] == "host/prflx tcp", "{second}");
+    Ok(())
+}
+
+#[test]
+fn a_guest_without_udp_connects_over_tcp() -> Result<()> {
+    guest_over_tcp(Browser::start_at)
+}
+
+#[test]
+fn a_guest_without_udp_and_devices_connects_over_tcp() -> Result<()> {
+    guest_over_tcp(Browser::refusing_at)
 }
 
 /// The inviter's machine lets nothing in that it has not asked for, and the guest's browser, which may not use any device,

@@ -58,6 +58,32 @@ impl Neighbours {
         run(self.ana(), &rule.split(' ').collect::<Vec<_>>())
     }
 
+    /// Lets no datagram through any more, whoever asked for it.
+    ///
+    /// # Errors
+    /// If there is no firewall.
+    pub fn block_udp(&self) -> Result<()> {
+        for machine in &self.names {
+            run(
+                machine,
+                &["iptables", "-A", "INPUT", "-i", "net", "-p", "udp", "-j", "DROP"],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whatever now comes over TCP to ben's machine is answered with a reset, but for what a server sends from its port;
+    /// or no longer.
+    ///
+    /// # Errors
+    /// If there is no firewall.
+    pub fn reset_streams(&self, but_of: &str, resets: bool) -> Result<()> {
+        let change = if resets { "-I" } else { "-D" };
+        let rule = format!("INPUT -i net -p tcp ! --sport {but_of} -j REJECT --reject-with tcp-reset");
+        let words = ["iptables", change].into_iter().chain(rule.split(' '));
+        run(self.ben(), &words.collect::<Vec<_>>())
+    }
+
     /// From now on one in so many datagrams is lost on the way to either.
     ///
     /// # Errors
