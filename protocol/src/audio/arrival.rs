@@ -12,6 +12,9 @@ use crate::time::{shifted, signed_nanos};
 const WINDOW: usize = 400;
 /// Of the packets in the window so many in a thousand shall be in time.
 const IN_TIME_PER_MILLE: usize = 980;
+/// A packet that comes so much later than the one before would is no jitter: the path is another one, or the sender's
+/// clock stood still with its sound, as that of a browser does while a call is held.
+const STOOD_STILL: i128 = 500_000_000;
 
 /// Learns from the arrival times of packets.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +35,10 @@ impl ArrivalModel {
     pub fn record(&mut self, timestamp: u64, at: Instant) {
         let (instant, base) = *self.origin.get_or_insert((at, timestamp));
         let offset = signed_nanos(instant, at) - media_nanos(base, timestamp);
+        let before = self.offsets.back().copied().map(i128::from);
+        if before.is_some_and(|before| offset - before > STOOD_STILL) {
+            self.offsets.clear();
+        }
         if self.offsets.len() == WINDOW {
             self.offsets.pop_front();
         }
@@ -95,6 +102,29 @@ mod tests {
             model.record(n * 960, start + ms(n * 20 + detour));
         }
         assert_eq!(model.spread(), ms(40));
+    }
+
+    #[test]
+    fn a_sender_whose_clock_stood_still_is_learned_anew() {
+        let start = Instant::now();
+        let mut model = ArrivalModel::default();
+        for n in 0..200 {
+            let pause = if n < 100 { 0 } else { 4000 };
+            model.record(n * 960, start + ms(n * 20 + pause));
+        }
+        assert_eq!(model.spread(), Duration::ZERO);
+        assert_eq!(model.earliest(960 * 200), Some(start + ms(8000)));
+    }
+
+    #[test]
+    fn after_a_pause_of_the_network_the_fastest_way_is_as_before() {
+        let start = Instant::now();
+        let mut model = ArrivalModel::default();
+        for n in 0..200 {
+            let at = if (100..150).contains(&n) { 3000 } else { n * 20 };
+            model.record(n * 960, start + ms(at));
+        }
+        assert_eq!(model.earliest(960 * 200), Some(start + ms(4000)));
     }
 
     #[test]

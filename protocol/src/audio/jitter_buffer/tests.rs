@@ -147,6 +147,25 @@ fn a_pause_of_the_network_is_bridged_and_nothing_that_came_late_is_lost() {
 }
 
 #[test]
+fn a_sender_whose_clock_stood_still_with_its_sound_is_heard_as_before() {
+    let mut playout = Playout::new();
+    for n in 0..100 {
+        playout.arrive(n, n * 20);
+    }
+    playout.run_to(6000);
+    let held = playout.buffer.counts();
+    for n in 100..400 {
+        playout.arrive(n, 4000 + n * 20);
+    }
+    let counts = playout.buffer.counts();
+    assert_eq!(
+        (counts.late, counts.dropped, counts.concealed_samples),
+        (0, 0, held.concealed_samples)
+    );
+    assert!(playout.buffer.delay() < ms(40), "{:?}", playout.buffer.delay());
+}
+
+#[test]
 fn a_silent_sender_is_no_loss() {
     let mut playout = Playout::new();
     for n in 0..50 {
