@@ -41,4 +41,6 @@ pub use section::{Direction, MediaSection, SectionKind, Setup, Source};
 #[cfg(test)]
 mod continuity_tests;
 #[cfg(test)]
+mod firefox_tests;
+#[cfg(test)]
 mod tests;
