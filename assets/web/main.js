@@ -232,6 +232,9 @@ function end(words) {
   call = null;
   pending = null;
   document.body.classList.remove("watching");
+  // Nobody's last picture stays.
+  remote.getTracks().forEach((track) => remote.removeTrack(track));
+  for (const id of ["remote", "screen"]) at(id).srcObject = null;
   stopSharing();
   show("ended", words);
 }
