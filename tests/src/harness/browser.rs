@@ -4,14 +4,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::Page;
 use super::programs::PATIENCE;
 
 /// No screen, no sandbox (tests run as root in containers), a test picture and tone as devices, no calls to its maker.
@@ -41,8 +42,6 @@ const GRANT: &str = "--use-fake-ui-for-media-stream";
 const REFUSE: &str = "--deny-permission-prompts";
 /// Takes the cameras away again.
 const NO_CAMERA: &str = "--use-fake-device-for-media-stream=device-count=0";
-/// Between two looks at a page.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A browser with one window, ended when dropped.
 pub struct Browser {
@@ -186,8 +185,22 @@ impl Browser {
         self.folder.path().join("downloads")
     }
 
-    /// Opens a page, and waits until it is there.
-    pub fn visit(&mut self, url: &str) -> Result<()> {
+    /// Loads the page anew.
+    pub fn reload(&mut self) -> Result<()> {
+        self.order("Page.reload", &json!({}))?;
+        Ok(())
+    }
+
+    /// Saves what the window shows, as PNG.
+    pub fn screenshot(&mut self, path: &Path) -> Result<()> {
+        let shot = self.order("Page.captureScreenshot", &json!({"format": "png"}))?;
+        let png = shot["data"].as_str().context("a picture")?;
+        Ok(std::fs::write(path, BASE64_STANDARD.decode(png)?)?)
+    }
+}
+
+impl Page for Browser {
+    fn visit(&mut self, url: &str) -> Result<()> {
         let went = self.order("Page.navigate", &json!({"url": url}))?;
         ensure!(went["errorText"].is_null(), "{url}: {}", went["errorText"]);
         self.wait_until("that it is loaded", "return document.readyState", |state| {
@@ -196,14 +209,7 @@ impl Browser {
         Ok(())
     }
 
-    /// Loads the page anew.
-    pub fn reload(&mut self) -> Result<()> {
-        self.order("Page.reload", &json!({}))?;
-        Ok(())
-    }
-
-    /// Clicks what has this `id`.
-    pub fn click(&mut self, id: &str) -> Result<()> {
+    fn click(&mut self, id: &str) -> Result<()> {
         let point = self.run(&format!(
             "const box = document.getElementById({}).getBoundingClientRect();
              return {{ x: box.x + box.width / 2, y: box.y + box.height / 2, width: box.width }};",
@@ -218,15 +224,13 @@ impl Browser {
         Ok(())
     }
 
-    /// Types into what has this `id`.
-    pub fn fill(&mut self, id: &str, text: &str) -> Result<()> {
+    fn fill(&mut self, id: &str, text: &str) -> Result<()> {
         self.run(&format!("document.getElementById({}).focus();", json!(id)))?;
         self.order("Input.insertText", &json!({"text": text}))?;
         Ok(())
     }
 
-    /// Chooses a file in the file chooser with this `id`.
-    pub fn choose_file(&mut self, id: &str, path: &Path) -> Result<()> {
+    fn choose_file(&mut self, id: &str, path: &Path) -> Result<()> {
         let expression = format!("document.getElementById({})", json!(id));
         let found = self.order("Runtime.evaluate", &json!({"expression": expression}))?;
         let choice = json!({"files": [path], "objectId": found["result"]["objectId"]});
@@ -234,8 +238,7 @@ impl Browser {
         Ok(())
     }
 
-    /// What the body of a function answers in the page; it may `await`.
-    pub fn run(&mut self, body: &str) -> Result<Value> {
+    fn run(&mut self, body: &str) -> Result<Value> {
         let evaluate = json!({
             "expression": format!("(async () => {{ {body} }})()"),
             "awaitPromise": true,
@@ -246,31 +249,6 @@ impl Browser {
         let failed = &answer["exceptionDetails"];
         ensure!(failed.is_null(), "{failed}, in {body}");
         Ok(answer["result"]["value"].clone())
-    }
-
-    /// Looks until the body of a function answers what `wanted` likes, within [`PATIENCE`].
-    pub fn wait_until(&mut self, what: &str, body: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let answer = self.run(body);
-            if let Ok(answer) = &answer
-                && wanted(answer)
-            {
-                return Ok(answer.clone());
-            }
-            // A page that is just being replaced by the next cannot be asked.
-            if Instant::now() > end {
-                bail!("the page did not show {what}; it shows {answer:?}");
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
-    }
-
-    /// Saves what the window shows, as PNG.
-    pub fn screenshot(&mut self, path: &Path) -> Result<()> {
-        let shot = self.order("Page.captureScreenshot", &json!({"format": "png"}))?;
-        let png = shot["data"].as_str().context("a picture")?;
-        Ok(std::fs::write(path, BASE64_STANDARD.decode(png)?)?)
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::stories::{MEDIA, number};
-use super::{Browser, Headless, Server};
+use super::{Browser, Headless, Page, Server};
 
 /// Where the page stands (`assets/web/main.js`).
 pub const STATE: &str = "return document.body.dataset.state";
@@ -69,7 +69,7 @@ pub fn instrumented() -> Result<Browser> {
 ///
 /// # Errors
 /// If it does not come in time.
-pub fn await_state(browser: &mut Browser, wanted: &str) -> Result<()> {
+pub fn await_state(browser: &mut impl Page, wanted: &str) -> Result<()> {
     browser.wait_until(&format!("the state {wanted}"), STATE, |state| state == wanted)?;
     Ok(())
 }
@@ -78,7 +78,7 @@ pub fn await_state(browser: &mut Browser, wanted: &str) -> Result<()> {
 ///
 /// # Errors
 /// If one step does not succeed.
-pub fn join(browser: &mut Browser, url: &str) -> Result<()> {
+pub fn join(browser: &mut impl Page, url: &str) -> Result<()> {
     browser.visit(url)?;
     await_state(browser, "ready")?;
     browser.fill("name", "Gus")?;
@@ -90,7 +90,7 @@ pub fn join(browser: &mut Browser, url: &str) -> Result<()> {
 ///
 /// # Errors
 /// If the page offers that not.
-pub fn call_again(browser: &mut Browser) -> Result<()> {
+pub fn call_again(browser: &mut impl Page) -> Result<()> {
     browser.click("again")?;
     await_state(browser, "connected")
 }
@@ -99,7 +99,7 @@ pub fn call_again(browser: &mut Browser) -> Result<()> {
 ///
 /// # Errors
 /// If it does not ring there.
-pub fn call_back(client: &mut Headless, browser: &mut Browser) -> Result<()> {
+pub fn call_back(client: &mut Headless, browser: &mut impl Page) -> Result<()> {
     client.order(&json!({"do": "call", "user": GUEST}))?;
     await_state(browser, "incoming")?;
     browser.click("accept")?;
@@ -110,7 +110,7 @@ pub fn call_back(client: &mut Headless, browser: &mut Browser) -> Result<()> {
 ///
 /// # Errors
 /// If one of them does not hear of it.
-pub fn hang_up(client: &mut Headless, browser: &mut Browser) -> Result<()> {
+pub fn hang_up(client: &mut Headless, browser: &mut impl Page) -> Result<()> {
     browser.click("hang-up")?;
     await_state(browser, "ended")?;
     client.wait_for("ended")?;
@@ -133,7 +133,7 @@ pub fn host_hears_and_sees(client: &mut Headless) -> Result<Value> {
 ///
 /// # Errors
 /// If none come in time.
-pub fn guest_hears_and_sees(browser: &mut Browser) -> Result<Value> {
+pub fn guest_hears_and_sees(browser: &mut impl Page) -> Result<Value> {
     browser.wait_until("the inviter's pictures and sound", INBOUND, |said| {
         number(said, ["video", "frames"]) > 30.0 && number(said, ["audio", "energy"]) > 0.0
     })

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{call_back, hang_up, inviter, join};
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::{Value, json};
 
 /// The largest message Chromium takes and we do (`a=max-message-size`).

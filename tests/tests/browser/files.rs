@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::{call_back, hang_up, inviter, join};
 use roomrtc_tests::harness::stories::write_file;
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::json;
 
 /// Looks until a downloaded file is whole: Chromium gives it its name then.

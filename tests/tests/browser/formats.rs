@@ -5,7 +5,7 @@ use roomrtc_tests::harness::guest::{
     call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join, send_as,
 };
 use roomrtc_tests::harness::stories::number;
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::{Value, json};
 
 /// What the page's camera gives. Chromium sends less where the processor is slow.

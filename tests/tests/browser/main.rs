@@ -2,6 +2,7 @@
 
 mod data_channels;
 mod files;
+mod firefox;
 mod formats;
 mod page;
 mod wire;
@@ -12,7 +13,7 @@ use roomrtc_tests::harness::guest::{
 };
 use roomrtc_tests::harness::stories::number;
 use roomrtc_tests::harness::turn_server::SEEN_BY_RELAY_ALONE;
-use roomrtc_tests::harness::{Browser, Headless, Server, TurnServer};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server, TurnServer};
 use serde_json::{Value, json};
 
 /// What the page may send and has agreed on (W3C webrtc-stats, webrtc-extensions), and what it hears of the inviter.

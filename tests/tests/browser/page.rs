@@ -5,7 +5,7 @@ use roomrtc_tests::harness::guest::{
     await_state, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
 };
 use roomrtc_tests::harness::stories::{MEDIA, number};
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::json;
 
 /// What the page says at its head.

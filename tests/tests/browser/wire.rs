@@ -7,7 +7,7 @@ use roomrtc_tests::harness::guest::{
 };
 use roomrtc_tests::harness::neighbours::{self, Neighbours};
 use roomrtc_tests::harness::stories::number;
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::{Value, json};
 
 /// Counts who has said that there will be no more candidates: `window.ended`.

@@ -10,7 +10,7 @@ use roomrtc_tests::harness::guest::{
     call_back, guest_hears_and_sees, hang_up, host_hears_and_sees, inviter, join,
 };
 use roomrtc_tests::harness::stories::number;
-use roomrtc_tests::harness::{Browser, Headless, Server};
+use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::{Value, json};
 
 /// The page's streams of sound and cameras, by direction and kind (W3C webrtc-stats), and what was negotiated last.

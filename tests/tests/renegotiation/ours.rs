@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use roomrtc_tests::harness::guest::host_hears_and_sees;
 use roomrtc_tests::harness::stories::number;
-use roomrtc_tests::harness::{Browser, Headless};
+use roomrtc_tests::harness::{Browser, Headless, Page};
 use serde_json::{Value, json};
 
 use super::{FIGURES, figures, goes_on, ours_goes_on, same_streams, settled, without_trouble};
