@@ -58,7 +58,7 @@ const HEADS: [Head; 9] = [
     Head(
         Column::Dropped,
         "DROPPED",
-        68.0,
+        74.0,
         "Messages that made room for newer ones, or were streams when the actor died.",
         true,
     ),
@@ -72,7 +72,7 @@ const HEADS: [Head; 9] = [
     Head(
         Column::Restarts,
         "RESTARTS",
-        74.0,
+        84.0,
         "Lives after the first. The last reason is shown when the pointer rests on the number.",
         true,
     ),
