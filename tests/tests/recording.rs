@@ -30,12 +30,13 @@ fn recording(client: &mut Headless, state: &str) -> Result<Value> {
     })
 }
 
-fn call(server: &Server, record: &Path) -> Result<[Headless; 2]> {
+/// A call that the caller records.
+fn call(server: &Server, record: &Path, further: &[&str]) -> Result<[Headless; 2]> {
     let callee = [&MEDIA[..], &["--answer", "any"]].concat();
     let mut ben = server.client(CALLEE, &callee)?;
     ben.wait_for("online")?;
     let file = record.to_str().context("path")?;
-    let caller = [&MEDIA[..], &CHAOS, &["--call", CALLEE, "--record", file]].concat();
+    let caller = [&MEDIA[..], &CHAOS, further, &["--call", CALLEE, "--record", file]].concat();
     let mut ana = server.client(CALLER, &caller)?;
     recording(&mut ana, "recording")?;
     ana.wait_for("connected")?;
@@ -66,7 +67,7 @@ fn a_call_in_which_parts_die_is_run_again_without_a_difference() -> Result<()> {
         server.folder().join("call.jsonl"),
         server.folder().join("later.jsonl"),
     );
-    let [mut ana, mut ben] = call(&server, &file)?;
+    let [mut ana, mut ben] = call(&server, &file, &[])?;
     hears_and_sees(&mut ana)?;
 
     // The callee's begins in the middle of the call.
@@ -166,5 +167,27 @@ fn an_altered_recording_is_told(server: &Server, file: &Path) -> Result<()> {
         output.status.code() == Some(2) && said.contains(&format!("line {line}: ")),
         "{said}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_recording_goes_on_in_another_file_when_the_program_starts_itself_anew() -> Result<()> {
+    let server = Server::start(&[])?;
+    let file = server.folder().join("call.jsonl");
+    let watchful = ["--set", "client.hang_timeout_ms=1000"];
+    let [mut ana, mut ben] = call(&server, &file, &watchful)?;
+    hears_and_sees(&mut ana)?;
+    ana.order(&json!({"do": "crash", "actor": "client/root", "how": "hang"}))?;
+    recording(&mut ana, "recording")?;
+    ana.wait_for("connected")?;
+    hears_and_sees(&mut ana)?;
+    hears_and_sees(&mut ben)?;
+    ana.order(&json!({"do": "hangup"}))?;
+    ana.finish()?;
+    for recorded in [file, server.folder().join("call.jsonl.1")] {
+        let said = String::from_utf8(replay(&recorded)?.stdout)?;
+        ensure!(said.ends_with("no difference\n"), "{recorded:?}: {said}");
+        ensure!(said.contains("exchange"), "no offer in {recorded:?}: {said}");
+    }
     Ok(())
 }
