@@ -1,11 +1,16 @@
 //! Two machines in one local network. Needs root, and a kernel that allows it.
 
+use std::process::Command;
+
 use anyhow::Result;
 
+use super::Headless;
 use super::namespaces::{ip, machines, run, take_down};
 
 /// Where ana is.
 pub const ANA: &str = "10.88.0.1";
+/// Where ben is.
+pub const BEN: &str = "10.88.0.2";
 
 /// Two machines. Taken down when dropped.
 ///
@@ -47,6 +52,19 @@ impl Neighbours {
     /// The second machine.
     pub fn ben(&self) -> &str {
         &self.names[1]
+    }
+
+    /// Tells in JSON lines of each piece of a DTLS handshake that passes ana's cable (`handshakes.py`).
+    ///
+    /// # Errors
+    /// If it cannot be watched.
+    pub fn handshakes(&self) -> Result<Headless> {
+        const SCRIPT: &str = include_str!("handshakes.py");
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.ana(), "python3", "-c", SCRIPT, "net"]);
+        let mut told = Headless::spawn("the cable", &mut command)?;
+        told.wait_for("listening")?;
+        Ok(told)
     }
 
     /// Lets no datagram to ana's machine that it has not asked for, but for those of multicast DNS.

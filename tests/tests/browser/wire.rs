@@ -157,6 +157,39 @@ fn one_transport_is_agreed_on_with_either_role_in_dtls_and_both_end_their_candid
 }
 
 #[test]
+fn the_browsers_first_words_of_dtls_come_in_pieces_and_are_put_together() -> Result<()> {
+    /// RFC 5246 §7.4.
+    const CLIENT_HELLO: u64 = 1;
+    let Some(neighbours) = Neighbours::build()? else {
+        return Ok(());
+    };
+    let server = Server::start_at(neighbours.ana(), neighbours::ANA, &[])?;
+    let (mut ana, url) = inviter_at(neighbours.ana(), &server, &[])?;
+    let mut browser = Browser::start_at(neighbours.ben())?;
+    join(&mut browser, &url)?;
+    hang_up(&mut ana, &mut browser)?;
+
+    let mut cable = neighbours.handshakes()?;
+    call_back(&mut ana, &mut browser)?;
+    both_hear_and_see(&mut ana, &mut browser)?;
+    cable.read();
+    let hellos: Vec<&Value> = cable
+        .events("handshake")
+        .filter(|piece| piece["from"] == neighbours::BEN && piece["message"] == CLIENT_HELLO)
+        .collect();
+    println!("the browser's ClientHello: {hellos:?}");
+    let (first, rest) = hellos.split_first().context("a ClientHello")?;
+    ensure!(first["offset"] == 0, "{first}");
+    let in_another =
+        |piece: &&&Value| piece["datagram"] != first["datagram"] && piece["offset"] == first["part"];
+    ensure!(
+        rest.iter().any(|piece| in_another(&piece)),
+        "it came in one piece: {hellos:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn lost_packets_are_asked_for_and_sent_again_in_streams_of_their_own() -> Result<()> {
     const ONE_IN: u32 = 30;
     let Some(neighbours) = Neighbours::build()? else {
