@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use roomrtc_kit::Port;
+use roomrtc_media::capture::PictureSize;
 use roomrtc_protocol::signaling::messages::{CallId, DescriptionKind, IceServer};
 use tokio::sync::watch;
 
@@ -97,6 +98,8 @@ pub enum CallOrder {
     SetScreen(Option<VideoChoice>),
     /// Use other devices.
     ChooseMedia(MediaChoice),
+    /// Take pictures of this size from now on.
+    SetPictureSize(PictureSize),
     /// Offer a file to the peer.
     SendFile(PathBuf),
     /// Take an offered file into a folder.

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 pub use self::audio::{AudioCapture, Sound};
 pub use self::screen::{Screen, ScreenCapture};
-pub use self::video::{Pictures, VideoCapture};
+pub use self::video::{Pictures, Resize, VideoCapture};
 use crate::call_events::CallNotice;
 use crate::trouble::trouble;
 use crate::ui_bridge::{AudioChoice, Notice, VideoChoice};

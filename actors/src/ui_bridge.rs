@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roomrtc_media::capture::PictureSize;
 use roomrtc_protocol::VideoCodec;
 use roomrtc_protocol::signaling::messages::{EndReason, ErrorCode, GoodbyeReason, OpenInvite, UserPresence};
 use serde::Serialize;
@@ -139,6 +140,8 @@ pub enum Command {
     SetPreview(bool),
     /// Use other devices from now on.
     ChooseMedia(MediaChoice),
+    /// Take pictures of this size in the present call.
+    SetPictureSize(PictureSize),
     /// Offer a file to the peer.
     SendFile(PathBuf),
     /// Take an offered file into a folder.

@@ -2,6 +2,8 @@
 //!
 //! Each source calls back on a thread of its own until it is dropped.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -51,6 +53,43 @@ pub struct VideoFormat {
     pub height: u32,
     /// Pictures a second.
     pub fps: u32,
+}
+
+impl VideoFormat {
+    /// The same in another size.
+    pub fn sized(self, PictureSize { width, height }: PictureSize) -> Self {
+        VideoFormat {
+            width,
+            height,
+            ..self
+        }
+    }
+}
+
+/// How large pictures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureSize {
+    width: u32,
+    height: u32,
+}
+
+impl PictureSize {
+    /// Those that can be configured as well.
+    const WIDTHS: RangeInclusive<u32> = 160..=3840;
+    const HEIGHTS: RangeInclusive<u32> = 120..=2160;
+
+    /// A size that encoders take; `None` for another one.
+    pub fn new(width: u32, height: u32) -> Option<Self> {
+        let even = width.is_multiple_of(2) && height.is_multiple_of(2);
+        let good = even && Self::WIDTHS.contains(&width) && Self::HEIGHTS.contains(&height);
+        good.then_some(PictureSize { width, height })
+    }
+}
+
+impl fmt::Display for PictureSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}", self.width, self.height)
+    }
 }
 
 /// The sound wanted, 48 kHz always.

@@ -113,6 +113,7 @@ impl CallEngine for Engine {
         let setup = CaptureSetup {
             medium: Pictures {
                 format: recipes::pictures(&self.config),
+                size: Keep::default(),
                 slot: local.clone(),
                 output: None,
                 sent: Default::default(),

@@ -327,6 +327,7 @@ impl Handler<CallOrder> for Call {
                 self.want(self.now.wanted.with(&media), ctx);
                 self.plan.tree.choose_media(media);
             }
+            CallOrder::SetPictureSize(size) => tree.set_picture_size(size),
             CallOrder::SendFile(path) => tree.send_file(path),
             CallOrder::AcceptFile { transfer, directory } => tree.accept_file(transfer, directory),
             CallOrder::DeclineFile(transfer) => tree.decline_file(transfer),

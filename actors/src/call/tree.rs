@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use actix_rt::ArbiterHandle;
 use roomrtc_kit::config::Config;
 use roomrtc_kit::{Addr, Backoff, Down, Intensity, Keep, Port, Shutdown, Spec, Strategy, Supervisor, Thread};
+use roomrtc_media::capture::PictureSize;
 use roomrtc_protocol::ice::IceCredentials;
 use roomrtc_protocol::recording::Reel;
 use roomrtc_protocol::rtp::sender::Resume as SenderResume;
@@ -35,7 +36,7 @@ use super::description::LocalDescription;
 use super::wishes::Sent;
 use super::{Call, recipes};
 use crate::call_port::CallSetup;
-use crate::capture::{AudioCapture, CaptureSetup, Choose, Pictures, SetEnabled, Sound, VideoCapture};
+use crate::capture::{AudioCapture, CaptureSetup, Choose, Pictures, Resize, SetEnabled, Sound, VideoCapture};
 use crate::counters::Counters;
 use crate::decoder::VideoDecoder;
 use crate::dtls_session::{Certificate, CloseSession, DtlsSession, DtlsSetup, StartHandshake};
@@ -213,6 +214,7 @@ impl Tree {
         let pictures = CaptureSetup {
             medium: Pictures {
                 format: recipes::pictures(config),
+                size: Keep::default(),
                 slot: self.soil.setup.local.clone(),
                 output: Some(self.video_encoder.port()),
                 sent: self.video_gate.clone(),
@@ -459,6 +461,10 @@ impl Tree {
             .tell(ChooseOutput(recipes::output(&self.soil.config, &media.audio)));
         self.video_capture.tell(Choose(media.video));
         self.audio_capture.tell(Choose(media.audio));
+    }
+
+    pub(crate) fn set_picture_size(&self, size: PictureSize) {
+        self.video_capture.tell(Resize(size));
     }
 
     pub(crate) fn send_peer_media(&self, microphone: bool, camera: bool) {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use roomrtc_kit::Port;
-use roomrtc_media::capture::{self, CaptureError, VideoFormat, VideoSource};
+use actix::Handler;
+use roomrtc_kit::{Keep, Port, mail};
+use roomrtc_media::capture::{self, CaptureError, PictureSize, VideoFormat, VideoSource};
 use roomrtc_media::device::DeviceKind;
 use roomrtc_media::{OnTrouble, Running};
 
@@ -14,14 +15,22 @@ use crate::rtp_sender;
 use crate::slot::VideoSlot;
 use crate::ui_bridge::{Notice, VideoChoice};
 
+/// Take pictures of this size from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resize(pub PictureSize);
+
+mail! { Resize, |size| size.0.to_string(); }
+
 /// Captures pictures.
 pub type VideoCapture = Capture<Pictures>;
 
 /// Where captured pictures go.
 #[derive(Clone)]
 pub struct Pictures {
-    /// Their size and rate.
+    /// Their size and rate at first.
     pub format: VideoFormat,
+    /// Their size since, over restarts.
+    pub size: Keep<PictureSize>,
     /// The self view.
     pub slot: VideoSlot,
     /// The encoder; none for a preview.
@@ -72,6 +81,7 @@ impl Medium for Pictures {
         };
         let Pictures {
             format,
+            size,
             slot,
             output,
             sent,
@@ -89,10 +99,23 @@ impl Medium for Pictures {
                 output.tell(EncodeFrame(frame));
             }
         });
+        let format = size.get().map_or(format, |size| format.sized(size));
         capture::open_video(&source, format, on_picture, on_trouble).map(Some)
     }
 
     fn withdraw(&self) {
         self.slot.clear();
+    }
+}
+
+impl Handler<Resize> for VideoCapture {
+    type Result = ();
+
+    fn handle(&mut self, Resize(size): Resize, ctx: &mut Self::Context) {
+        let kept = &self.setup.medium.size;
+        if kept.get() != Some(size) {
+            kept.put(size);
+            self.restart(ctx);
+        }
     }
 }

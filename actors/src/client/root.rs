@@ -378,6 +378,7 @@ impl Handler<Command> for Client {
                 self.order(CallOrder::ChooseMedia(media));
                 self.renew_preview();
             }
+            Command::SetPictureSize(size) => self.order(CallOrder::SetPictureSize(size)),
             Command::SendFile(path) => self.order(CallOrder::SendFile(path)),
             Command::AcceptFile { transfer, directory } => {
                 self.order(CallOrder::AcceptFile { transfer, directory });

@@ -39,6 +39,7 @@ fn camera(stage: &Stage, choice: VideoChoice) -> Camera {
                 height: 360,
                 fps: 30,
             },
+            size: Keep::default(),
             slot: slot.clone(),
             output: Some(output),
             sent: Default::default(),

@@ -100,6 +100,7 @@ fn sending_pictures(stage: &Stage) -> Receiver<SendFrame> {
     let setup = CaptureSetup {
         medium: Pictures {
             format: FORMAT,
+            size: Keep::default(),
             slot: VideoSlot::new(),
             output: Some(addr.port()),
             sent: Default::default(),

@@ -8,6 +8,17 @@ use roomrtc_tests::harness::stories::number;
 use roomrtc_tests::harness::{Browser, Headless, Page, Server};
 use serde_json::{Value, json};
 
+/// Counts the descriptions that are set: `window.offers`.
+const COUNT_OFFERS: &str = "
+    window.offers = 0;
+    for (const name of ['setLocalDescription', 'setRemoteDescription']) {
+        const plain = RTCPeerConnection.prototype[name];
+        RTCPeerConnection.prototype[name] = function (...words) {
+            window.offers += 1;
+            return plain.apply(this, words);
+        };
+    }";
+
 /// What the page's camera gives. Chromium sends less where the processor is slow.
 const CAMERA: &str = "
     const sender = window.roomrtc.peer.getSenders().find(({ track }) => track?.kind === 'video');
@@ -76,6 +87,44 @@ fn a_browser_that_answers_changes_the_codec_too() -> Result<()> {
     for (mime, name) in [("video/VP8", "vp8"), ("video/H264", "h264")] {
         send_as(&mut browser, &codec(mime))?;
         shows_in(&mut ana, name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_browser_follows_when_our_pictures_change_their_size() -> Result<()> {
+    /// What the page gets, how many pictures, and how often anything was negotiated.
+    const SEEN: &str = "
+        const seen = { offers: window.offers };
+        (await window.roomrtc.peer.getStats()).forEach((report) => {
+            if (report.type === 'inbound-rtp' && report.kind === 'video')
+                Object.assign(seen, { width: report.frameWidth, height: report.frameHeight, ssrc: report.ssrc,
+                    frames: report.framesDecoded });
+        });
+        return seen;";
+    let server = Server::start(&[])?;
+    for codec in ["h264", "vp8"] {
+        let (mut ana, url) = inviter(&server, &["--codec", codec])?;
+        let mut browser = Browser::start()?;
+        browser.prepare(COUNT_OFFERS)?;
+        join(&mut browser, &url)?;
+        let first = browser.wait_until("pictures", SEEN, |seen| seen["width"] == 1280)?;
+        for (width, height) in [(640, 360), (360, 640), (1280, 720)] {
+            ana.order(&json!({"do": "resize_video", "width": width, "height": height}))?;
+            let changed = browser.wait_until("pictures of another size", SEEN, |seen| {
+                seen["width"] == width && seen["height"] == height
+            })?;
+            let frames = changed["frames"].as_f64().context("a number")?;
+            let later = browser.wait_until("more of them", SEEN, |seen| {
+                seen["frames"].as_f64() > Some(frames + 20.0)
+            })?;
+            for same in ["ssrc", "offers"] {
+                ensure!(later[same] == first[same], "{first} {later}");
+            }
+        }
+        ensure!(ana.events("restarted").count() == 0, "{:#?}", ana.said);
+        ana.order(&json!({"do": "quit"}))?;
+        ana.finish()?;
     }
     Ok(())
 }

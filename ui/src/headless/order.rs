@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use roomrtc_actors::ui_bridge::data::DataOrder;
 use roomrtc_actors::ui_bridge::{Command, TransferId, VideoChoice};
 use roomrtc_kit::inspect::{Death, Request};
+use roomrtc_media::capture::PictureSize;
 use serde::Deserialize;
 
 use super::channels::{OpenChannel, SendData};
@@ -44,6 +45,8 @@ pub(super) enum Order {
     Resume {},
     /// Take pictures from somewhere else.
     ChooseVideo { source: Source },
+    /// Take pictures of another size, for the rest of the call.
+    ResizeVideo { width: u32, height: u32 },
     /// Show the peer a screen beside the camera.
     ShareScreen {
         #[serde(default)]
@@ -175,6 +178,10 @@ impl Order {
             Order::Hold {} => Command::SetHold(true),
             Order::Resume {} => Command::SetHold(false),
             Order::ChooseVideo { source } => return Ok(Meaning::ChooseVideo(source.choice())),
+            Order::ResizeVideo { width, height } => Command::SetPictureSize(
+                PictureSize::new(width, height)
+                    .ok_or("width is an even number from 160 to 3840, and height one from 120 to 2160")?,
+            ),
             Order::ShareScreen { source } => Command::SetScreen(Some(source.choice())),
             Order::UnshareScreen {} => Command::SetScreen(None),
             Order::Send { path } => Command::SendFile(path),
@@ -219,7 +226,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next())
             .collect();
-        assert_eq!(examples.len(), 30, "every order has a row: {examples:?}");
+        assert_eq!(examples.len(), 31, "every order has a row: {examples:?}");
         for example in examples {
             Order::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
         }
@@ -234,6 +241,19 @@ mod tests {
             assert!(Order::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Order::parse(&" ".repeat(MAX_LINE + 1)).is_err());
+    }
+
+    #[test]
+    fn pictures_have_only_sizes_that_encoders_take() {
+        let resize = |width: u32, height: u32| Order::ResizeVideo { width, height }.meaning();
+        assert!(resize(640, 360).is_ok());
+        for (width, height) in [(0, 0), (158, 360), (641, 360), (640, 2162)] {
+            let refused = resize(width, height).unwrap_err();
+            assert_eq!(
+                refused,
+                "width is an even number from 160 to 3840, and height one from 120 to 2160"
+            );
+        }
     }
 
     #[test]

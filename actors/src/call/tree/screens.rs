@@ -231,6 +231,7 @@ impl Tree {
         CaptureSetup {
             medium: Screen(Pictures {
                 format: recipes::screen(config),
+                size: Keep::default(),
                 slot: VideoSlot::new(),
                 output: Some(self.screens.encoder.port()),
                 sent: self.screens.gate.clone(),
