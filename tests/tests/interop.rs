@@ -71,6 +71,25 @@ fn aiortc_calls_and_is_called_with_sound_pictures_and_data() -> Result<()> {
 }
 
 #[test]
+fn a_peer_that_only_answers_checks_calls_and_is_called() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut peer = aiortc::join(&server, &url, &["--lite"])?;
+    for round in ["it offers", "it answers"] {
+        both_tell_what_they_send(&mut ana, &mut peer).context(round)?;
+        client_hears_and_sees(&mut ana).context(round)?;
+        peer_hears_and_sees(&mut peer).context(round)?;
+        hang_up(&mut ana, &mut peer)?;
+        if round == "it offers" {
+            ana.order(&json!({"do": "call", "user": GUEST}))?;
+        }
+    }
+    let wrong = peer.events("error").count();
+    ensure!(wrong == 0, "it sent checks: {:#?}", peer.said);
+    Ok(())
+}
+
+#[test]
 fn aiortc_speaks_vp8_too() -> Result<()> {
     let server = Server::start(&[])?;
     let (mut ana, url) = inviter(&server, &[])?;

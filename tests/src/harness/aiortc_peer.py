@@ -1,6 +1,6 @@
 """A guest made of aiortc: joins by a link, rings the inviter, takes every call of theirs, sends a picture and a tone.
 
-    aiortc_peer.py LINK FINGERPRINT [--codec NAME] [--send PATH --hash BLAKE3] [--save FOLDER]
+    aiortc_peer.py LINK FINGERPRINT [--codec NAME] [--send PATH --hash BLAKE3] [--save FOLDER] [--lite]
 
 Prints one JSON object a line: what happens, and twice a second what arrives. Speaks as docs/signaling.md and
 docs/file-transfer.md say, and ends with the session.
@@ -15,7 +15,10 @@ import traceback
 from urllib.parse import urlsplit
 
 import aiohttp
+import aioice
 import numpy
+from aioice.ice import CandidatePair
+from aiortc import rtcicetransport
 from aiortc import MediaStreamTrack, VideoStreamTrack
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -99,6 +102,31 @@ class Seen:
             tell("stats", video=self.video, audio=self.audio)
 
 
+class Lite(aioice.Connection):
+    """Only answers checks, as a server in the open may (RFC 8445 §2.5), and takes the pair the other side nominates."""
+
+    # The other side controls, whoever has offered. By that aiortc also chooses its part in SCTP, so it stays known.
+    ice_controlling = property(lambda _: False, lambda self, offers: setattr(self, "offers", offers))
+
+    def check_periodic(self):
+        for pair in self._check_list:
+            if pair.state == CandidatePair.State.FROZEN:
+                pair.state = CandidatePair.State.WAITING
+        return not self._check_list_done
+
+    async def check_start(self, pair):
+        """A check of the other side has come over this pair; a full agent would check it in turn."""
+        pair.nominated = pair.remote_nominated
+        self.check_state(pair, CandidatePair.State.SUCCEEDED)
+        self.check_complete(pair)
+
+    async def query_consent(self):
+        """RFC 7675 §5.1: an agent that sends no checks asks for no consent either."""
+
+    def build_request(self, *_words, **_more):
+        raise RuntimeError("a lite agent sends no checks")
+
+
 class Call:
     def __init__(self, say, number, caller, options):
         self.say, self.number, self.options = say, number, options
@@ -137,7 +165,8 @@ class Call:
     async def describe(self):
         # aiortc does not trickle: its candidates are in the description.
         mine = self.peer.localDescription
-        await self.say(type="description", call=self.number, kind=mine.type, sdp=mine.sdp)
+        sdp = mine.sdp.replace("t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n") if self.options.lite else mine.sdp
+        await self.say(type="description", call=self.number, kind=mine.type, sdp=sdp)
 
     async def described(self, kind, sdp):
         await self.peer.setRemoteDescription(RTCSessionDescription(sdp, kind))
@@ -315,7 +344,12 @@ async def main():
     arguments.add_argument("fingerprint")
     for option in ["--codec", "--send", "--hash", "--save"]:
         arguments.add_argument(option)
+    arguments.add_argument("--lite", action="store_true")
     options = arguments.parse_args()
+    if options.lite:
+        rtcicetransport.Connection = Lite
+        part = property(lambda self: "controlling" if self._connection.offers else "controlled")
+        rtcicetransport.RTCIceTransport.role = part
     link = urlsplit(options.link)
     pinned = aiohttp.Fingerprint(bytes.fromhex(options.fingerprint.removeprefix("sha256:").replace(":", "")))
     async with aiohttp.ClientSession() as http:
