@@ -48,6 +48,25 @@ fn a_guest_joins_by_firefox_and_is_called_back() -> Result<()> {
 }
 
 #[test]
+fn after_a_hold_firefox_is_heard_as_before_although_its_clock_stood_still() -> Result<()> {
+    let server = Server::start(&[])?;
+    let (mut ana, url) = inviter(&server, &[])?;
+    let mut firefox = Firefox::start()?;
+    join(&mut firefox, &url)?;
+    host_hears_and_sees(&mut ana)?;
+    ana.order(&json!({"do": "hold"}))?;
+    ana.wait_until("that nothing comes", |line| {
+        line["event"] == "stats" && number(line, ["audio", "gap_ms"]) > 2000.0
+    })?;
+    ana.order(&json!({"do": "resume"}))?;
+    host_hears_and_sees(&mut ana)?;
+    let second = host_hears_and_sees(&mut ana)?;
+    // Of a delay of seconds it would think that it has to be shortened, and drop what it has.
+    ensure!(number(&second, ["audio", "jitter_buffer_ms"]) < 500.0, "{second}");
+    Ok(())
+}
+
+#[test]
 fn firefox_shows_a_screen_beside_the_camera_and_follows_ice_restarts_of_either_side() -> Result<()> {
     let server = Server::start(&[])?;
     let (mut ana, url) = inviter(&server, &["--set", "debug.chaos=true"])?;
