@@ -38,7 +38,9 @@ fn samples() -> Vec<Report> {
     stats.video.glass_to_glass_ms = Some(Quantiles::default());
     stats.audio.lip_sync_ms = Some(0.0);
     stats.audio.tone_hz = Some(0.0);
+    stats.audio.echo_return_loss_enhancement_db = Some(0.0);
     stats.transport.rtt_ms = Some(0.0);
+    stats.transport.remb_kbps = Some(0.0);
     let users = vec![UserPresence {
         user: text(),
         presence: Presence::Busy,
