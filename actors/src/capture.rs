@@ -144,6 +144,12 @@ impl Gate {
         self.0.open.store(open, Ordering::Release);
     }
 
+    /// Nothing could come until now.
+    fn excuse(&self) {
+        let now = self.0.since.elapsed().as_millis() as u64;
+        self.0.last_ms.store(now, Ordering::Relaxed);
+    }
+
     /// Whether nothing has come for so long; the first piece may take twice as long, for devices need time to start.
     fn starved(&self, timeout: Duration) -> bool {
         let last = Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed));
@@ -177,6 +183,7 @@ pub struct Capture<M: Medium> {
     source: Option<Source>,
     /// Numbers the attempts to open something; news of earlier ones is ignored.
     attempt: u64,
+    watched_at: Instant,
     pause: Duration,
     retry: Option<SpawnHandle>,
 }
@@ -194,6 +201,7 @@ impl<M: Medium> Capture<M> {
             wish,
             source: None,
             attempt: 0,
+            watched_at: Instant::now(),
             retry: None,
         }
     }
@@ -348,6 +356,14 @@ impl<M: Medium> Capture<M> {
 
     /// Unplugging a camera gives neither an error nor an end of stream: it just goes quiet.
     fn watch(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let before = std::mem::replace(&mut self.watched_at, now);
+        // Whoever comes so late himself has slept, and the device with him.
+        if now.saturating_duration_since(before) > self.setup.timeout
+            && let Some(source) = &self.source
+        {
+            return source.gate.excuse();
+        }
         let silent = self
             .source
             .as_ref()

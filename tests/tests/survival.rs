@@ -336,6 +336,24 @@ fn a_call_goes_on_and_stays_known_when_the_servers_registry_of_calls_crashes() -
 }
 
 #[test]
+fn a_call_goes_on_after_the_machine_of_one_side_has_slept() -> Result<()> {
+    let server = Server::start(&[])?;
+    let [mut ana, mut ben] = pair(&server, &[], &[])?;
+    ana.sleep(Duration::from_secs(12))?;
+    for event in ["interrupted", "resumed"] {
+        ben.wait_for(event)?;
+    }
+    hears_and_sees(&mut ben)?;
+    hears_and_sees(&mut ana)?;
+    ensure!(
+        ana.events("notice").count() == 0,
+        "the devices slept too: {:#?}",
+        ana.said
+    );
+    hangs_up(&mut ana, &mut ben)
+}
+
+#[test]
 fn a_call_goes_on_when_the_server_is_gone() -> Result<()> {
     let server = Server::start(&[])?;
     let [_ana, mut ben] = pair(&server, &[], &[])?;

@@ -236,6 +236,17 @@ impl Headless {
         })
     }
 
+    /// Lets the program do nothing for a while, as if its machine slept.
+    pub fn sleep(&self, time: Duration) -> Result<()> {
+        for (signal, pause) in [("-STOP", time), ("-CONT", Duration::ZERO)] {
+            let id = self.child.id().to_string();
+            let sent = Command::new("kill").args([signal, &id]).status()?;
+            ensure!(sent.success(), "{} had ended already", self.name);
+            std::thread::sleep(pause);
+        }
+        Ok(())
+    }
+
     /// Ends the program without a goodbye.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
